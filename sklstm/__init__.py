@@ -1,0 +1,32 @@
+"""LSTM networks for scikit-learn: estimators and windows, in plain NumPy."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sklstm.classifier import LSTMClassifier
+    from sklstm.regressor import LSTMRegressor
+    from sklstm.windowing import SlidingWindow
+
+__version__ = "0.1.0.dev0"
+
+__all__ = ["LSTMClassifier", "LSTMRegressor", "SlidingWindow", "__version__"]
+
+# Loaded when first asked for (PEP 562), so that sklstm.nn imports with NumPy alone.
+_MODULES = {
+    "LSTMClassifier": "sklstm.classifier",
+    "LSTMRegressor": "sklstm.regressor",
+    "SlidingWindow": "sklstm.windowing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(importlib.import_module(_MODULES[name]), name)
+    if name in ("datasets", "nn"):
+        return importlib.import_module(f"sklstm.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

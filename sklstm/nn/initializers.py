@@ -1,0 +1,85 @@
+"""Where the weights start: Glorot uniform, orthogonal, forget bias one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["glorot_uniform", "lstm_biases", "orthogonal"]
+
+
+def glorot_uniform(
+    rng: np.random.RandomState, n_outputs: int, n_inputs: int, fan_out: int | None = None
+) -> NDArray[np.float64]:
+    """Uniform weights whose variance is 2 / (fan_in + fan_out) [1]_.
+
+    Parameters
+    ----------
+    rng : RandomState
+        Source of the numbers.
+    n_outputs, n_inputs : int
+        Shape of the matrix; ``n_inputs`` is the fan-in.
+    fan_out : int, default=None
+        The fan-out, where it is not ``n_outputs``.
+
+    Returns
+    -------
+    ndarray of shape (n_outputs, n_inputs)
+        The weights.
+
+    References
+    ----------
+    .. [1] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward
+       neural networks", AISTATS 2010.
+    """
+    limit = np.sqrt(6.0 / (n_inputs + (fan_out or n_outputs)))
+    return rng.uniform(-limit, limit, size=(n_outputs, n_inputs))
+
+
+def orthogonal(
+    rng: np.random.RandomState, n_rows: int, n_columns: int
+) -> NDArray[np.float64]:
+    """Random matrix with orthonormal columns, uniform over all of them [1]_.
+
+    Parameters
+    ----------
+    rng : RandomState
+        Source of the numbers.
+    n_rows, n_columns : int
+        Shape of the matrix, ``n_rows >= n_columns``.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns)
+        The weights; ``Q.T @ Q`` is the identity.
+
+    References
+    ----------
+    .. [1] A. M. Saxe, J. L. McClelland and S. Ganguli, "Exact solutions to the nonlinear dynamics
+       of learning in deep linear neural networks", ICLR 2014.
+    """
+    Q, R = np.linalg.qr(rng.normal(size=(n_rows, n_columns)))
+    # QR is unique, and so Q uniform, once the diagonal of R is made positive.
+    signs = np.where(np.diag(R) < 0, -1.0, 1.0)
+    return Q * signs
+
+
+def lstm_biases(n_units: int) -> NDArray[np.float64]:
+    """Zero biases, but one for the forget gate, so that a new network remembers [1]_.
+
+    Parameters
+    ----------
+    n_units : int
+        Units of the layer.
+
+    Returns
+    -------
+    ndarray of shape (4 * n_units,)
+        Biases in the gate order i, f, g, o.
+
+    References
+    ----------
+    .. [1] R. Jozefowicz, W. Zaremba and I. Sutskever, "An Empirical Exploration of Recurrent
+       Network Architectures", ICML 2015.
+    """
+    return np.repeat([0.0, 1.0, 0.0, 0.0], n_units)

@@ -1,0 +1,499 @@
+"""One LSTM layer over time: the forward pass, backpropagation through time, and their layout.
+
+**Features first.** The state is held as (n_units, n_sequences), a column for each sequence, so a
+gate of a step is one contiguous block and every operation runs along contiguous memory. A step
+reads one block and writes one block::
+
+    inputs[t]  (n_inputs + n_units + 1, n_t)    [x_t; h_{t-1}; 1]
+    gates[t]   (5 * n_units, n_t)               [o; i; f; g; c_{t-1}]
+
+With the weights kept as one matrix W = [W_x W_h b], whose row blocks stand in the same order
+o, i, f, g, one matrix product a step serves all four gates and needs no bias added. That order
+puts the three sigmoids next to each other, and [i; f] and [g; c_{t-1}] line up, so that one
+multiplication gives both terms of c_t. h_t is written straight into ``inputs[t + 1]``.
+
+**One tanh for all gates.** sigmoid(z) = (1 + tanh(z / 2)) / 2: the rows of o, i, f in W are halved
+once per call, and a single vectorised ``tanh`` covers the whole block.
+
+**Packed columns.** The sequences of a batch are sorted by length, longest first, and aligned at
+their end. Then the sequences that have started by step t are the first n_t columns, n_t never
+falls, all sequences end together, and no step of padding is computed. Steps of equal n_t form a
+run; a batch of equal lengths is a single run.
+
+**Backward** the factors that do not depend on the incoming gradient are computed for a chunk of
+steps at once; a step is then four calls. The weight gradient is one batched product for a chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LayerBuffers", "Packing", "backward", "forward", "gate_rows", "lstm"]
+
+Floats = NDArray[np.floating]
+
+# The order of the gates in the rows of W, see above.
+KERNEL_ORDER = "oifg"
+
+# A chunk of backward steps should stay in the second-level cache; in numbers, not bytes.
+_CHUNK_SIZE = 1 << 17
+
+
+class Run(NamedTuple):
+    """Consecutive steps ``start`` to ``stop`` at which the same number of sequences is active."""
+
+    start: int
+    stop: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How the sequences of a batch lie in columns: longest first, aligned at their end.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        For each step the number of sequences that have started: never falling, at least one.
+    n_sequences : int
+        Sequences in the batch, those without a single step included.
+    """
+
+    widths: tuple[int, ...]
+    n_sequences: int
+
+    @classmethod
+    def from_lengths(cls, lengths: NDArray[np.intp]) -> Packing:
+        """Packing of sequences whose lengths are given, longest first."""
+        n_timesteps = int(lengths[0]) if len(lengths) else 0
+        # The sequence j is active at step t if t >= n_timesteps - lengths[j].
+        starts = np.bincount(n_timesteps - lengths, minlength=n_timesteps + 1)
+        return cls(tuple(np.cumsum(starts[:n_timesteps]).tolist()), len(lengths))
+
+    @classmethod
+    def equal(cls, n_timesteps: int, n_sequences: int) -> Packing:
+        """Packing of sequences of one length."""
+        return cls((n_sequences,) * n_timesteps, n_sequences)
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Runs of steps with the same width, in order of time."""
+        runs: list[Run] = []
+        for t, width in enumerate(self.widths):
+            if runs and runs[-1].width == width:
+                runs[-1] = runs[-1]._replace(stop=t + 1)
+            else:
+                runs.append(Run(t, t + 1, width))
+        return tuple(runs)
+
+
+def gate_rows(n_units: int, order: str) -> NDArray[np.intp]:
+    """Row numbers that bring rows in the order i, f, g, o into another order of gates.
+
+    The one table between the public gate order and that of the kernel, ``"oifg"``: with
+    ``rows = gate_rows(n_units, "oifg")``, ``W[rows]`` is in the kernel's order if ``W`` is in the
+    public one, and ``W_public[rows] = W_kernel`` goes back.
+    """
+    return np.concatenate([np.arange(n_units) + "ifgo".index(gate) * n_units for gate in order])
+
+
+class LayerBuffers:
+    """The arrays in which one layer works on batches of one packing.
+
+    They are allocated once and serve every batch of that packing: a call overwrites what the one
+    before has left.
+
+    Parameters
+    ----------
+    n_inputs, n_units : int
+        Width of the layer's input and of its state.
+    packing : Packing
+        How the batch lies in columns.
+    dtype : dtype
+        float32 or float64.
+    keep : bool, default=True
+        Keep every step's gates for the backward pass. Otherwise a run uses one block for all of
+        its steps.
+
+    Attributes
+    ----------
+    x : list of ndarray of shape (n_inputs, n_t)
+        For each step, where the input goes.
+    h : list of ndarray of shape (n_units, n_t)
+        For each step, where the hidden state is left.
+    h_last, c_last : ndarray of shape (n_units, n_sequences)
+        State after the last step; zero for a sequence without steps.
+    head_input : ndarray of shape (n_units + 1, n_sequences)
+        ``h_last`` above a row of ones.
+    """
+
+    def __init__(
+        self, n_inputs: int, n_units: int, packing: Packing, dtype: np.dtype, *, keep: bool = True
+    ) -> None:
+        self.n_inputs, self.n_units, self.packing, self.dtype = n_inputs, n_units, packing, dtype
+        n, n_rows = n_units, n_inputs + n_units + 1
+        self.inputs: list[Floats] = []  # for each run (n_steps, n_rows, width)
+        self.gates: list[Floats] = []  # for each run (n_steps or 1, 5 n, width)
+        self.products: list[Floats] = []  # for each run (n_steps or 1, 2 n, width)
+        self.tanh_c: list[Floats] = []  # for each run (n_steps or 1, n, width)
+        for start, stop, width in packing.runs:
+            n_blocks = stop - start if keep else 1
+            self.inputs.append(np.zeros((stop - start, n_rows, width), dtype))
+            self.inputs[-1][:, -1] = 1
+            self.gates.append(np.zeros((n_blocks, 5 * n, width), dtype))
+            self.products.append(np.empty((n_blocks, 2 * n, width), dtype))
+            self.tanh_c.append(np.empty((n_blocks, n, width), dtype))
+        self.head_input = np.zeros((n + 1, packing.n_sequences), dtype)
+        self.head_input[-1] = 1
+        self.h_last = self.head_input[:n]
+        self.c_last = np.zeros((n, packing.n_sequences), dtype)
+
+        # The blocks of every step. Behind the last stands the state that the layer ends in.
+        inputs = [block for run in self.inputs for block in run]
+        gates = [
+            run[min(t, len(run) - 1)]
+            for run, (start, stop, _) in zip(self.gates, packing.runs, strict=True)
+            for t in range(stop - start)
+        ]
+        scratch = [
+            (products[min(t, len(products) - 1)], tanh_c[min(t, len(tanh_c) - 1)])
+            for products, tanh_c, (start, stop, _) in zip(
+                self.products, self.tanh_c, packing.runs, strict=True
+            )
+            for t in range(stop - start)
+        ]
+        self.x = [block[:n_inputs] for block in inputs]
+        h_slots = [*(block[n_inputs:-1] for block in inputs), self.h_last]
+        c_slots = [*(block[4 * n :] for block in gates), self.c_last]
+        # h_t and c_t lie in the next step's blocks, which may be wider than this step's.
+        self.h = [h_slots[t + 1][:, :width] for t, width in enumerate(packing.widths)]
+        self._steps = [
+            (
+                block,
+                gate[: 4 * n],
+                gate[: 3 * n],
+                gate[n : 3 * n],
+                gate[3 * n :],
+                product,
+                product[:n],
+                product[n:],
+                c_slots[t + 1][:, :width],
+                tanh_c,
+                gate[:n],
+                self.h[t],
+            )
+            for t, (width, block, gate, (product, tanh_c)) in enumerate(
+                zip(packing.widths, inputs, gates, scratch, strict=True)
+            )
+        ]
+        # Where a sequence starts, the state before it is zero.
+        firsts = [*(run.start for run in packing.runs), len(packing.widths)]
+        widths = [0, *packing.widths]
+        self._starts = [
+            view for t in firsts for view in (h_slots[t][:, widths[t] :], c_slots[t][:, widths[t] :])
+        ]
+
+    @cached_property
+    def scratch(self) -> list[_BackwardScratch]:
+        """What ``backward`` works in, for each run."""
+        return [
+            _BackwardScratch(self.n_inputs, self.n_units, run, self.dtype)
+            for run in self.packing.runs
+        ]
+
+    def load(self, x: Floats) -> None:
+        """Put in the input of a batch.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_timesteps, n_inputs, n_sequences)
+            Only the columns that are active at a step are read.
+        """
+        for inputs, (start, stop, width) in zip(self.inputs, self.packing.runs, strict=True):
+            inputs[:, : self.n_inputs] = x[start:stop, :, :width]
+
+    def reset(self) -> None:
+        """Make the state before every sequence's first step zero."""
+        for view in self._starts:
+            view[...] = 0
+
+    def set_state(self, h: Floats, c: Floats) -> None:
+        """Make ``h`` and ``c``, of shape (n_units, n_sequences), the state at the start.
+
+        For batches of equal lengths only.
+        """
+        self._starts[0][...] = h
+        self._starts[1][...] = c
+
+
+def forward(W: Floats, buffers: LayerBuffers) -> None:
+    """Run a layer over the batch whose input and initial state are in the buffers.
+
+    Parameters
+    ----------
+    W : ndarray of shape (4 * n_units, n_inputs + n_units + 1)
+        [W_x W_h b], gates in the order o, i, f, g.
+    buffers : LayerBuffers
+        Holds the input; receives the hidden states and, if it keeps them, all that ``backward``
+        needs.
+    """
+    dot, tanh, multiply, add = np.dot, np.tanh, np.multiply, np.add
+    half = np.array(0.5, buffers.dtype)  # an array: a Python number costs more at every call
+    scaled = W.copy()
+    scaled[: 3 * buffers.n_units] *= half
+    for block, z, oif, i_f, g_c, products, ig, fc, c, tanh_c, o, h in buffers._steps:
+        # z_t = W_x x_t + W_h h_{t-1} + b
+        dot(scaled, block, z)  # (4 * n_units, n_t)
+        # o, i, f = sigmoid(z);  g = tanh(z_g)
+        tanh(z, z)
+        multiply(oif, half, oif)
+        add(oif, half, oif)  # (3 * n_units, n_t)
+        # c_t = i * g + f * c_{t-1}
+        multiply(i_f, g_c, products)  # (2 * n_units, n_t)
+        add(ig, fc, c)  # (n_units, n_t)
+        # h_t = o * tanh(c_t)
+        tanh(c, tanh_c)
+        multiply(o, tanh_c, h)  # (n_units, n_t)
+
+
+def backward(
+    W: Floats,
+    buffers: LayerBuffers,
+    dW: Floats,
+    *,
+    dh_last: Floats | None = None,
+    dh: Sequence[Floats] | None = None,
+    with_dx: bool = False,
+) -> list[Floats]:
+    """Backpropagate through the batch that ``forward`` has just been run on.
+
+    Parameters
+    ----------
+    W : ndarray of shape (4 * n_units, n_inputs + n_units + 1)
+        The weights that ``forward`` was given.
+    buffers : LayerBuffers
+        As ``forward`` has left them.
+    dW : ndarray of shape (4 * n_units, n_inputs + n_units + 1)
+        The gradient of the loss by W is added to it.
+    dh_last : ndarray of shape (n_units, n_sequences), default=None
+        Gradient of the loss by the last hidden state, where that is used.
+    dh : list of ndarray of shape (n_steps, n_units, width), default=None
+        Gradient of the loss by the hidden states of each run, where they are used.
+    with_dx : bool, default=False
+        Whether the gradient by the input is wanted.
+
+    Returns
+    -------
+    list of ndarray of shape (n_steps, n_inputs, width)
+        Gradient of the loss by the inputs of each run; empty without ``with_dx``.
+    """
+    n, n_inputs, runs = buffers.n_units, buffers.n_inputs, buffers.packing.runs
+    dot, multiply, add = np.dot, np.multiply, np.add
+    W_x_T, W_h_T = np.split(np.ascontiguousarray(W[:, :-1].T), [n_inputs])
+    dx = [np.empty((run.stop - run.start, n_inputs, run.width), W.dtype) for run in runs * with_dx]
+
+    dh_next, dc_next = dh_last, None
+    for r in reversed(range(len(runs))):
+        scratch = buffers.scratch[r]
+        # What the steps behind this run pass back; columns that start there go no further.
+        scratch.begin(dh_next, dc_next)
+        dh_t, dc_next = scratch.dh, scratch.dc
+        for first, last in scratch.chunks:
+            steps = slice(first, last)
+            _local_derivatives(buffers, r, steps, scratch.factors)
+            for k in reversed(range(last - first)):
+                Q_N, M, dc_dzo, dc_t, dc_row, dz_dc, dz, dc_prev = scratch.steps[k]
+                if dh is not None:
+                    add(dh_t, dh[r][first + k], dh_t)
+                # dc_t = dh_t * Q + (dc_t of the step behind);  dz_o = dh_t * N
+                multiply(dh_t, Q_N, dc_dzo)  # (2, n_units, n_t)
+                add(dc_t, dc_next, dc_t)
+                # [dz_i; dz_f; dz_g; dc_{t-1}] = dc_t * M
+                multiply(dc_row, M, dz_dc)  # (4, n_units, n_t)
+                # dh_{t-1} = W_h^T dz_t
+                dot(W_h_T, dz, dh_t)  # (n_units, n_t)
+                dc_next = dc_prev
+            # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T
+            dz_chunk, outer = scratch.dz[: last - first], scratch.outer[: last - first]
+            np.matmul(dz_chunk, buffers.inputs[r][steps].transpose(0, 2, 1), out=outer)
+            dW += np.add.reduce(outer, axis=0)
+            if with_dx:
+                # dx_t = W_x^T dz_t
+                np.matmul(W_x_T, dz_chunk, out=dx[r][steps])
+        dh_next = dh_t
+    return dx
+
+
+class _BackwardScratch:
+    """Where ``backward`` works on one run of steps, a chunk of them at a time."""
+
+    def __init__(self, n_inputs: int, n_units: int, run: Run, dtype: np.dtype) -> None:
+        n, n_steps, width = n_units, run.stop - run.start, run.width
+        step_size = 12 * n * width + 4 * n * (n_inputs + n + 1)
+        chunk = min(n_steps, max(1, _CHUNK_SIZE // step_size))
+        self.chunks = [(max(0, last - chunk), last) for last in range(n_steps, 0, -chunk)]
+        self.dh = np.empty((n, width), dtype)
+        self.dc = np.empty((n, width), dtype)
+        # Q, N, M of a step, and [dc_t; dz_o; dz_i; dz_f; dz_g; dc_{t-1}], the gates as in W.
+        self.factors = np.empty((chunk, 6, n, width), dtype)
+        grads = np.empty((chunk, 6, n, width), dtype)
+        self.dz = grads.reshape(chunk, 6 * n, width)[:, n : 5 * n]
+        self.outer = np.empty((chunk, 4 * n, n_inputs + n + 1), dtype)
+        self.steps = [
+            (factor[:2], factor[2:], grad[:2], grad[0], grad[:1], grad[2:], dz, grad[5])
+            for factor, grad, dz in zip(self.factors, grads, self.dz, strict=True)
+        ]
+
+    def begin(self, dh: Floats | None, dc: Floats | None) -> None:
+        """Take over the gradient by the state behind the run; None is zero."""
+        width = self.dh.shape[1]
+        self.dh[...] = 0 if dh is None else dh[:, :width]
+        self.dc[...] = 0 if dc is None else dc[:, :width]
+
+
+def _local_derivatives(buffers: LayerBuffers, r: int, steps: slice, out: Floats) -> None:
+    """Derivatives within the cell, which do not depend on the gradient that comes in.
+
+    Written to the rows [Q; N; M_i; M_f; M_g; M_c] of ``out``::
+
+        Q = dh_t / dc_t = o (1 - tanh(c_t)^2)           N = dh_t / dz_o = tanh(c_t) o (1 - o)
+        M = dc_t / d[z_i; z_f; z_g; c_{t-1}] = [i g (1 - i); f c_{t-1} (1 - f); i (1 - g^2); f]
+    """
+    n_steps, n = steps.stop - steps.start, buffers.n_units
+    width = out.shape[-1]
+    o, i, f, g, _ = (
+        buffers.gates[r][steps].reshape(n_steps, 5, n, width).transpose(1, 0, 2, 3)
+    )  # (n_steps, n_units, width) each
+    products = buffers.products[r][steps].reshape(n_steps, 2, n, width)  # [i g; f c_{t-1}]
+    tanh_c = buffers.tanh_c[r][steps]
+    out = out[:n_steps]
+    Q, N, M_if, M_g, M_c = out[:, 0], out[:, 1], out[:, 2:4], out[:, 4], out[:, 5]
+
+    # Q = o - h tanh(c_t)
+    h = np.multiply(o, tanh_c, out=N)
+    np.multiply(h, tanh_c, out=Q)
+    np.subtract(o, Q, out=Q)
+    # N = h - h o
+    h_o = np.multiply(h, o, out=M_g)
+    np.subtract(h, h_o, out=N)
+    # [M_i; M_f] = [i g; f c_{t-1}] - [i g; f c_{t-1}] * [i; f]
+    i_f = buffers.gates[r][steps, n : 3 * n].reshape(n_steps, 2, n, width)
+    np.multiply(products, i_f, out=M_if)
+    np.subtract(products, M_if, out=M_if)
+    # M_g = i - (i g) g
+    np.multiply(products[:, 0], g, out=M_g)
+    np.subtract(i, M_g, out=M_g)
+    M_c[...] = f
+
+
+def lstm(
+    x: Floats,
+    W_x: Floats,
+    W_h: Floats,
+    b: Floats,
+    *,
+    initial_state: tuple[Floats, Floats] | None = None,
+    return_sequences: bool = False,
+    return_state: bool = False,
+    time_major: bool = False,
+) -> Floats | tuple[Floats, Floats, Floats]:
+    """Run one LSTM layer over sequences of equal length.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_samples, n_timesteps, n_features) or (n_timesteps, n_features)
+        The sequences, or a single one.
+    W_x : ndarray of shape (4 * n_units, n_features)
+        Weights of the input, four blocks of rows in the gate order i, f, g, o.
+    W_h : ndarray of shape (4 * n_units, n_units)
+        Weights of the hidden state.
+    b : ndarray of shape (4 * n_units,)
+        Biases.
+    initial_state : tuple (h, c) of ndarray of shape (n_samples, n_units), default=None
+        State before the first step; zero if None. Of shape (n_units,) for a single sequence.
+    return_sequences : bool, default=False
+        Return the hidden state of every step instead of the last one.
+    return_state : bool, default=False
+        Return the hidden and the cell state after the last step as well.
+    time_major : bool, default=False
+        Whether ``x``, and the output with ``return_sequences``, have time as their first axis:
+        (n_timesteps, n_samples, n_features).
+
+    Returns
+    -------
+    output : ndarray
+        The last hidden state, (n_samples, n_units), or with ``return_sequences`` that of every
+        step, (n_samples, n_timesteps, n_units); without the axis of samples for a single
+        sequence.
+    h, c : ndarray of shape (n_samples, n_units)
+        State after the last step; only with ``return_state``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit each other.
+
+    See Also
+    --------
+    lstm_cell : A single step, with the equations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklstm.nn import lstm
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(5, 7, 2))  # 5 sequences of 7 steps of 2 features
+    >>> W_x, W_h, b = rng.normal(size=(12, 2)), rng.normal(size=(12, 3)), np.zeros(12)
+    >>> lstm(x, W_x, W_h, b).shape
+    (5, 3)
+    >>> output, h, c = lstm(x, W_x, W_h, b, return_sequences=True, return_state=True)
+    >>> output.shape, h.shape, c.shape
+    ((5, 7, 3), (5, 3), (5, 3))
+    """
+    x, W_x, W_h, b = (np.asarray(array) for array in (x, W_x, W_h, b))
+    single = x.ndim == 2
+    if single:
+        x = x[:, None] if time_major else x[None]
+    n_units = W_h.shape[-1]
+    expected = {"W_x": (4 * n_units, x.shape[-1]), "W_h": (4 * n_units, n_units), "b": (4 * n_units,)}
+    for name, array in (("W_x", W_x), ("W_h", W_h), ("b", b)):
+        if x.ndim != 3 or array.shape != expected[name]:
+            raise ValueError(
+                f"{name} has the shape {array.shape}, but x of shape {x.shape} and {n_units} units "
+                f"(columns of W_h) need {name} of shape {expected[name]}."
+            )
+    dtype = np.result_type(x, W_x, W_h, b, np.float32)
+    x = x if time_major else x.transpose(1, 0, 2)
+    n_timesteps, n_samples, n_features = x.shape
+
+    buffers = LayerBuffers(
+        n_features, n_units, Packing.equal(n_timesteps, n_samples), dtype, keep=False
+    )
+    buffers.load(x.transpose(0, 2, 1))
+    buffers.reset()
+    if initial_state is not None:
+        h_0, c_0 = (np.asarray(state).reshape(n_samples, n_units) for state in initial_state)
+        buffers.set_state(h_0.T, c_0.T)
+    W = np.column_stack([W_x, W_h, b]).astype(dtype, copy=False)
+    forward(W[gate_rows(n_units, KERNEL_ORDER)], buffers)
+
+    h, c = buffers.h_last.T, buffers.c_last.T  # (n_samples, n_units)
+    output = h
+    if return_sequences:
+        output = np.empty((n_timesteps, n_samples, n_units), dtype)
+        for out_t, h_t in zip(output, buffers.h, strict=True):
+            out_t[...] = h_t.T
+        output = output if time_major else output.transpose(1, 0, 2)
+        if single:
+            output = output[:, 0] if time_major else output[0]
+    elif single:
+        output = output[0]
+    if single:
+        h, c = h[0], c[0]
+    return (output, h, c) if return_state else output

@@ -1,0 +1,132 @@
+"""Adam on one flat vector of parameters, and clipping of the gradient by its global norm."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Adam", "clip_by_global_norm"]
+
+
+class Adam:
+    """Adam, adaptive moment estimation [1]_, in the form of the paper's Algorithm 1.
+
+    Parameters
+    ----------
+    n_parameters : int
+        Length of the parameter vector.
+    dtype : dtype
+        Of the moments, that of the parameters.
+    beta_1, beta_2 : float
+        Decay rates of the first and of the second moment, in [0, 1).
+    epsilon : float
+        Added to the denominator.
+
+    Attributes
+    ----------
+    first_moment, second_moment : ndarray of shape (n_parameters,)
+        Running means of the gradient and of its square.
+    n_updates : int
+        Updates made so far.
+
+    References
+    ----------
+    .. [1] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklstm.nn import Adam
+    >>> parameters = np.array([1.0, -1.0])
+    >>> Adam(2, parameters.dtype).update(parameters, np.array([3.0, -0.5]), 0.1)
+    >>> parameters.round(6)
+    array([ 0.9, -0.9])
+    """
+
+    def __init__(
+        self,
+        n_parameters: int,
+        dtype: np.dtype,
+        *,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+        self.first_moment = np.zeros(n_parameters, dtype)
+        self.second_moment = np.zeros(n_parameters, dtype)
+        self.n_updates = 0
+
+    def update(
+        self,
+        parameters: NDArray[np.floating],
+        gradient: NDArray[np.floating],
+        learning_rate: float,
+    ) -> None:
+        """Move ``parameters`` one step, in place.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n_parameters,)
+            Changed in place.
+        gradient : ndarray of shape (n_parameters,)
+            Gradient of the loss; used as scratch space, its values are lost.
+        learning_rate : float
+            Step size.
+        """
+        self.n_updates += 1
+        m, v, scratch = self.first_moment, self.second_moment, gradient
+        # m = beta_1 m + (1 - beta_1) g  =  m + (1 - beta_1) (g - m);  likewise v with g^2
+        squared = gradient * gradient
+        scratch -= m
+        scratch *= 1 - self.beta_1
+        m += scratch
+        squared -= v
+        squared *= 1 - self.beta_2
+        v += squared
+        # theta -= learning_rate * m_hat / (sqrt(v_hat) + epsilon),
+        # m_hat = m / (1 - beta_1^t),  v_hat = v / (1 - beta_2^t)
+        correction_1 = 1 - self.beta_1**self.n_updates
+        correction_2 = math.sqrt(1 - self.beta_2**self.n_updates)
+        np.sqrt(v, out=squared)
+        squared += self.epsilon * correction_2
+        np.divide(m, squared, out=scratch)
+        scratch *= learning_rate * correction_2 / correction_1
+        parameters -= scratch
+
+
+def clip_by_global_norm(gradient: NDArray[np.floating], max_norm: float | None) -> float:
+    """Scale a gradient down, in place, where its Euclidean norm exceeds a bound [1]_.
+
+    Parameters
+    ----------
+    gradient : ndarray of shape (n_parameters,)
+        Gradient over all parameters; changed in place.
+    max_norm : float or None
+        The bound; None leaves the gradient as it is.
+
+    Returns
+    -------
+    float
+        The norm before clipping; not finite where the gradient is not.
+
+    References
+    ----------
+    .. [1] R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural
+       networks", ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklstm.nn import clip_by_global_norm
+    >>> gradient = np.array([3.0, 4.0])
+    >>> clip_by_global_norm(gradient, 1.0), gradient
+    (5.0, array([0.6, 0.8]))
+    """
+    # Summed by NumPy rather than by a BLAS dot product, whose bits depend on the thread count.
+    norm = float(np.sqrt(np.add.reduce(np.square(gradient))))
+    if max_norm is not None and norm > max_norm and np.isfinite(norm):
+        gradient *= max_norm / norm
+    return norm

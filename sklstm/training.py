@@ -1,0 +1,230 @@
+"""From checked sequences to trained parameters: minibatches, the epoch, when to stop.
+
+Nothing here is an estimator, and nothing here checks input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklstm.nn.losses import Loss
+from sklstm.nn.network import Network, Workspace
+from sklstm.nn.optimizers import Adam, clip_by_global_norm
+from sklstm.sequences import Sequences
+
+__all__ = ["ConvergenceMonitor", "Trainer", "TrainingSet", "predict_raw"]
+
+Floats = NDArray[np.floating]
+
+# Sequences that prediction takes through the network at once.
+_PREDICTION_COLUMNS = 256
+
+
+class TrainingSet(NamedTuple):
+    """What an epoch goes through.
+
+    Parameters
+    ----------
+    sequences : Sequences
+        The sequences, of which training uses ``rows``.
+    rows : ndarray of shape (n_samples,)
+        Which of the sequences.
+    target : ndarray of shape (n_outputs, n_sequences)
+        What the loss is told to aim at, for all sequences.
+    weights : ndarray of shape (n_sequences,)
+        Weights, for all sequences.
+    """
+
+    sequences: Sequences
+    rows: NDArray[np.intp]
+    target: Floats
+    weights: Floats
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """One epoch of minibatch training with Adam.
+
+    Parameters
+    ----------
+    network : Network
+        What is trained.
+    loss : Loss
+        What is minimised, together with ``alpha * |W|^2 / (2 * n_samples)``.
+    batch_size : int
+        Samples for each update.
+    learning_rate : float
+        Step size of Adam.
+    alpha : float
+        Strength of the penalty on the weights, biases excepted.
+    max_grad_norm : float or None
+        Bound on the norm of a gradient.
+    shuffle : bool
+        Whether each epoch has an order of its own.
+    workspace : Workspace
+        Arrays to work in.
+    """
+
+    network: Network
+    loss: Loss
+    batch_size: int
+    learning_rate: float
+    alpha: float
+    max_grad_norm: float | None
+    shuffle: bool
+    workspace: Workspace
+
+    def epoch(
+        self,
+        data: TrainingSet,
+        parameters: Floats,
+        optimizer: Adam,
+        rng: np.random.RandomState,
+    ) -> float:
+        """Go through the data once.
+
+        Parameters
+        ----------
+        data : TrainingSet
+            The samples.
+        parameters : ndarray of shape (n_parameters,)
+            Changed in place.
+        optimizer : Adam
+            Its moments are changed in place.
+        rng : RandomState
+            Draws the order.
+
+        Returns
+        -------
+        float
+            Mean over samples of loss plus penalty, each taken before the update it is part of.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss or the gradient is not finite.
+        """
+        rows = rng.permutation(data.rows) if self.shuffle else data.rows
+        total_weight = float(data.weights[rows].sum())
+        total_loss = 0.0
+        for first in range(0, len(rows), self.batch_size):
+            batch_rows = rows[first : first + self.batch_size]
+            batch_weight = float(data.weights[batch_rows].sum())
+            if batch_weight == 0:
+                continue
+            gradient = np.zeros_like(parameters)
+            loss = self._add_gradient(data, batch_rows, parameters, gradient) / batch_weight
+            gradient /= batch_weight
+            # + alpha |W|^2 / (2 n_samples), with weights for samples repeated that many times
+            if self.alpha > 0:
+                W = self.network.penalized(parameters)
+                loss += self.alpha / (2 * total_weight) * float(np.add.reduce(W * W))
+                W *= self.alpha / total_weight
+                gradient += W
+            norm = clip_by_global_norm(gradient, self.max_grad_norm)
+            if not np.isfinite(loss + norm):
+                raise FloatingPointError(
+                    f"the loss is {loss:g} and the norm of its gradient {norm:g}"
+                )
+            optimizer.update(parameters, gradient, self.learning_rate)
+            total_loss += loss * batch_weight
+        return total_loss / total_weight
+
+    def _add_gradient(
+        self, data: TrainingSet, rows: NDArray[np.intp], parameters: Floats, gradient: Floats
+    ) -> float:
+        """Add the gradient of the summed loss of some rows; return that loss."""
+        loss = 0.0
+        # By blocks of columns, so that a batch of any size costs the same memory.
+        n_columns = self.network.n_columns(data.sequences.n_timesteps)
+        for first in range(0, len(rows), n_columns):
+            block = rows[first : first + n_columns]
+            batch, order = data.sequences.batch(block, parameters.dtype)
+            block = block[order]
+            loss += self.network.add_gradient(
+                parameters,
+                batch,
+                data.target[:, block],
+                data.weights[block],
+                self.loss,
+                gradient,
+                self.workspace,
+            )
+        return loss
+
+
+def predict_raw(
+    network: Network, parameters: Floats, sequences: Sequences, rows: NDArray[np.intp] | None = None
+) -> Floats:
+    """Compute raw outputs, a block of sequences at a time.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    parameters : ndarray of shape (n_parameters,)
+        Its parameters.
+    sequences : Sequences
+        The sequences.
+    rows : ndarray of int, default=None
+        Which of them; None for all.
+
+    Returns
+    -------
+    ndarray of shape (n_outputs, n_samples)
+        Raw outputs, in the order of the rows.
+    """
+    n_samples = len(sequences) if rows is None else len(rows)
+    raw = np.empty((network.n_outputs, n_samples), parameters.dtype)
+    workspace = Workspace(network, parameters.dtype, keep=False)
+    for block in _blocks(n_samples, _PREDICTION_COLUMNS):
+        batch, order = sequences.batch(block if rows is None else rows[block], parameters.dtype)
+        raw[:, block][:, order] = network.raw_outputs(parameters, batch, workspace)
+    return raw
+
+
+def _blocks(n_samples: int, size: int) -> Iterator[slice]:
+    for first in range(0, n_samples, size):
+        yield slice(first, min(first + size, n_samples))
+
+
+@dataclass
+class ConvergenceMonitor:
+    """Decides when training has converged, on the loss or on a validation score.
+
+    Parameters
+    ----------
+    tol : float
+        What counts as progress.
+    n_iter_no_change : int
+        Training stops after more than this many epochs in a row without progress.
+    """
+
+    tol: float
+    n_iter_no_change: int
+    best: float = -np.inf
+    n_stalled: int = field(default=0, init=False)
+
+    def update(self, score: float) -> bool:
+        """Take note of an epoch's score, the greater the better.
+
+        Returns
+        -------
+        bool
+            Whether it is the best so far.
+        """
+        self.n_stalled = self.n_stalled + 1 if score < self.best + self.tol else 0
+        is_best = score > self.best
+        if is_best:
+            self.best = score
+        return is_best
+
+    @property
+    def converged(self) -> bool:
+        """Whether there was no progress for too long."""
+        return self.n_stalled > self.n_iter_no_change
