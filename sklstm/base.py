@@ -9,7 +9,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,7 +38,7 @@ DEFAULT_BATCH_SIZE = 32
 class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
     """Stacked LSTM layers and a dense head, trained by backpropagation through time and Adam."""
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -58,7 +58,11 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "timesteps": [Interval(Integral, 1, None, closed="left"), None],
-        "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
+        "dtype": [
+            StrOptions({"float32", "float64"}),
+            Options(type, {np.float32, np.float64}),
+            None,
+        ],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "warm_start": ["boolean"],
@@ -206,12 +210,11 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
 
         Nothing within may change in place what the estimator holds.
         """
-        before = vars(self).copy()
+        before = self.__dict__.copy()
         try:
             yield
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__ = before
             raise
 
     def _prepare(
@@ -252,8 +255,8 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         )
 
     def _checked_layer_sizes(self) -> tuple[int, ...]:
-        sizes = self.hidden_layer_sizes
-        sizes = (sizes,) if isinstance(sizes, Integral) else tuple(sizes)
+        given = self.hidden_layer_sizes
+        sizes = (given,) if isinstance(given, int | Integral) else tuple(given)
         if not sizes or any(not isinstance(size, Integral) or size < 1 for size in sizes):
             raise ValueError(
                 "hidden_layer_sizes must be a positive int or a non-empty sequence of them, got "
@@ -308,7 +311,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         trainer = Trainer(
             network=self._network,
             loss=self._loss,
-            batch_size=DEFAULT_BATCH_SIZE if self.batch_size == "auto" else self.batch_size,
+            batch_size=DEFAULT_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size),
             learning_rate=self.learning_rate_init,
             alpha=self.alpha,
             max_grad_norm=self.max_grad_norm,
@@ -377,13 +380,9 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             )
         return rows, validation_rows
 
-    def _score_rows(
-        self, data: TrainingSet, rows: NDArray[np.intp], parameters: Floats
-    ) -> float:
+    def _score_rows(self, data: TrainingSet, rows: NDArray[np.intp], parameters: Floats) -> float:
         raw = predict_raw(self._network, parameters, data.sequences, rows)
-        return float(
-            self._validation_score(data.target[:, rows].T, raw.T, data.weights[rows])
-        )
+        return float(self._validation_score(data.target[:, rows].T, raw.T, data.weights[rows]))
 
     # Using what was learned.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,9 +18,139 @@ __all__ = ["LSTMRegressor"]
 
 
 class LSTMRegressor(RegressorMixin, BaseLSTM):
-    """DOC"""
+    """An LSTM network for regression.
 
-    _parameter_constraints = {
+    Stacked LSTM layers read a sequence; a dense head predicts one or several numbers from the last
+    hidden state. Trained on the squared error by backpropagation through time and Adam, in plain
+    NumPy.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or tuple of int, default=(32,)
+        Units of each LSTM layer. Every layer reads the hidden states of the one before; the dense
+        head reads the last hidden state of the last layer.
+    normalize_y : bool, default=True
+        Standardise the target inside; predictions come back in its units.
+    alpha : float, default=1e-4
+        Strength of the L2 penalty ``alpha * |W|^2 / (2 * n_samples)`` on all weights but biases.
+    batch_size : int or "auto", default="auto"
+        Samples for each update; "auto" is 32.
+    learning_rate_init : float, default=LR
+        Step size of Adam.
+    max_iter : int, default=200
+        Most epochs, each of which goes through all samples once.
+    shuffle : bool, default=True
+        Whether each epoch has a random order of its own. It is the order of samples that is
+        shuffled, never the time steps within one.
+    max_grad_norm : float or None, default=1.0
+        A gradient with a greater Euclidean norm is scaled down to it; None switches that off.
+    tol : float, default=1e-4
+        Training has converged once the loss, or the validation score with ``early_stopping``, has
+        not improved by ``tol`` for more than ``n_iter_no_change`` epochs in a row.
+    n_iter_no_change : int, default=10
+        See ``tol``; ``np.inf`` makes training go on for all of ``max_iter``.
+    early_stopping : bool, default=False
+        Set part of the samples aside, stop when the score on them, R^2, no longer improves,
+        and keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        The part set aside with ``early_stopping``.
+    validation_split : {"last", "random"}, default="last"
+        Which samples are set aside: the last ones, as is right for windows of a
+        series, or random ones.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        Decay rates of Adam's running means of the gradient and of its square.
+    epsilon : float, default=1e-8
+        Added to the denominator in Adam.
+    timesteps : int or None, default=None
+        How to read a 2-D X. None: each column is a time step of a single feature. Otherwise each
+        row holds that many time steps, one after the other, of ``n_columns / timesteps`` features.
+    dtype : {"float32", "float64"} or None, default=None
+        Precision of weights and computation. None: float32 if X is float32, else float64.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, the order of samples and a random validation split. The same
+        int gives the same bits.
+    verbose : bool, default=False
+        Print a line for each epoch.
+    warm_start : bool, default=False
+        Let ``fit`` go on from the weights and the optimizer's state of the last fit.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Columns of a 2-D X, features per time step of a 3-D X or of a list.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X has names that are all strings.
+    n_outputs_ : int
+        Outputs of the head.
+    n_layers_ : int
+        Layers, the input and the head included.
+    n_parameters_ : int
+        Weights and biases in all.
+    out_activation_ : str
+        What turns the head's output into predictions: "identity".
+    coefs_ : list of ndarray
+        Weights: for each LSTM layer in turn W_x, (4 * n_units, n_inputs), and W_h,
+        (4 * n_units, n_units), with rows in the gate order i, f, g, o, as
+        :func:`sklstm.nn.lstm` takes them; then those of the head, (n_outputs, n_units).
+    intercepts_ : list of ndarray
+        Biases: of each LSTM layer, (4 * n_units,), then of the head, (n_outputs,).
+    n_iter_ : int
+        Epochs that training has gone through.
+    t_ : int
+        Samples that training has gone through, each counted in every epoch.
+    loss_ : float
+        The last entry of ``loss_curve_``.
+    loss_curve_ : list of float
+        For each epoch the mean over samples of (y - y_pred)^2 / 2,
+        averaged over outputs, in standardised units with ``normalize_y``,
+        plus the penalty, each taken before the update that it is part of.
+    best_loss_ : float or None
+        The least loss; None with ``early_stopping``.
+    validation_scores_ : list of float or None
+        The score after each epoch, with ``early_stopping``.
+    best_validation_score_ : float or None
+        The best of them.
+    best_iter_ : int or None
+        The epoch that it belongs to, counted from 1, whose weights are kept.
+
+    See Also
+    --------
+    LSTMClassifier : The same for class labels.
+    SlidingWindow : Makes windows of a series, inside a Pipeline.
+
+    Notes
+    -----
+    X may come as an array of shape (n_samples, n_timesteps, n_features); as a 2-D array or data
+    frame, see ``timesteps``; or as a list of arrays of shape (n_timesteps_i, n_features) where
+    lengths differ. A time step that is NaN in all features is missing: it is skipped and the state
+    passes through. X is never copied whole.
+
+    References
+    ----------
+    .. [1] S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
+       1997.
+    .. [2] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+
+    Examples
+    --------
+    Forecast yearly sunspots one year ahead:
+
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklstm import LSTMRegressor, SlidingWindow
+    >>> from sklstm.datasets import load_sunspots
+    >>> X, y = load_sunspots(return_X_y=True)
+    >>> model = make_pipeline(
+    ...     StandardScaler(),
+    ...     SlidingWindow(window_size=12, lag=1),
+    ...     LSTMRegressor(n_iter_no_change=3, random_state=0),
+    ... )
+    >>> y_pred = model.fit(X[:249], y[:249]).predict(X)[249:]
+    >>> y_pred.shape
+    (60,)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseLSTM._parameter_constraints,
         "normalize_y": ["boolean"],
     }
@@ -123,7 +253,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         if reset:
             self._y_is_1d = y.ndim == 1
         elif n_outputs != self.n_outputs_:
-            raise ValueError(f"y has {n_outputs} output(s), but was first fitted with {self.n_outputs_}.")
+            raise ValueError(
+                f"y has {n_outputs} output(s), but was first fitted with {self.n_outputs_}."
+            )
         return y.reshape(len(y), n_outputs)
 
     def _scale_target(

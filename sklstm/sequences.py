@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklstm.nn.network import Batch, Packing
+from sklstm.nn.layer import Packing
+from sklstm.nn.network import Batch
 
 __all__ = ["DenseSequences", "RaggedSequences", "Sequences"]
 
@@ -28,7 +29,7 @@ class Sequences(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of sequences."""
+        """Return the number of sequences."""
 
     @abstractmethod
     def batch(self, rows: Rows, dtype: np.dtype) -> tuple[Batch, NDArray[np.intp] | slice]:
@@ -70,6 +71,7 @@ class DenseSequences(Sequences):
         return len(self.values)
 
     def batch(self, rows: Rows, dtype: np.dtype) -> tuple[Batch, NDArray[np.intp] | slice]:
+        """Gather sequences as a batch, see ``Sequences.batch``."""
         values = self.values[rows]  # (n_sequences, n_timesteps, n_features)
         n_sequences, n_timesteps, _ = values.shape
         order: NDArray[np.intp] | slice = slice(None)
@@ -108,6 +110,7 @@ class RaggedSequences(Sequences):
         return len(self.values)
 
     def batch(self, rows: Rows, dtype: np.dtype) -> tuple[Batch, NDArray[np.intp] | slice]:
+        """Gather sequences as a batch, see ``Sequences.batch``."""
         numbers = np.arange(len(self))[rows]
         values = [self.values[number] for number in numbers]
         if self.has_missing:

@@ -28,6 +28,7 @@ __all__ = ["check_present", "check_regression_target", "check_sequences", "check
 # Numbers of X that are looked at together.
 _BLOCK_SIZE = 1 << 20
 
+
 def check_sequences(
     estimator: BaseEstimator,
     X: Any,
@@ -70,22 +71,10 @@ def check_sequences(
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         X = list(X)
     if isinstance(X, list | tuple) and len(X) > 0 and _n_dims(X[0]) == 2:
-        sequences = _check_ragged(estimator, X, min_samples)
-    elif _n_dims(X) == 3:
-        values = _to_numeric(estimator, X, None, allow_nd=True, ensure_min_samples=min_samples)
-        if 0 in values.shape:
-            raise ValueError(
-                f"Found X of shape {values.shape}: (n_samples, n_timesteps, n_features) must each "
-                "be at least 1."
-            )
-        sequences = DenseSequences(values, _scan(values, dtype))
-    else:
-        return _check_table(estimator, X, reset, timesteps, dtype, min_samples)
-    if isinstance(sequences, RaggedSequences):
-        missing = [_scan(s[None], dtype, number=k) for k, s in enumerate(sequences.values)]
-        sequences.has_missing = any(missing)
-    _check_n_features(estimator, sequences, reset)
-    return sequences
+        return _check_ragged(estimator, X, reset, dtype, min_samples)
+    if _n_dims(X) == 3:
+        return _check_dense(estimator, X, reset, dtype, min_samples)
+    return _check_table(estimator, X, reset, timesteps, dtype, min_samples)
 
 
 def _n_dims(X: Any) -> int:
@@ -115,7 +104,12 @@ def _check_table(
             "for a 2-D X of univariate sequences that is X[:, :, np.newaxis]."
         )
     values = _to_numeric(
-        estimator, X, timesteps, with_validate_data=True, reset=reset, ensure_min_samples=min_samples
+        estimator,
+        X,
+        timesteps=timesteps,
+        with_validate_data=True,
+        reset=reset,
+        ensure_min_samples=min_samples,
     )
     if reset:
         estimator._fitted_on_sequences = False
@@ -130,8 +124,26 @@ def _check_table(
     return DenseSequences(values, _scan(values, dtype))
 
 
+def _check_dense(
+    estimator: BaseEstimator, X: Any, reset: bool, dtype: np.dtype | None, min_samples: int
+) -> DenseSequences:
+    """Read an array of shape (n_samples, n_timesteps, n_features)."""
+    values = _to_numeric(estimator, X, allow_nd=True, ensure_min_samples=min_samples)
+    if 0 in values.shape:
+        raise ValueError(
+            f"Found X of shape {values.shape}: (n_samples, n_timesteps, n_features) must each be "
+            "at least 1."
+        )
+    _check_n_features(estimator, values.shape[2], reset)
+    return DenseSequences(values, _scan(values, dtype))
+
+
 def _check_ragged(
-    estimator: BaseEstimator, X: Sequence[Any], min_samples: int
+    estimator: BaseEstimator,
+    X: Sequence[Any],
+    reset: bool,
+    dtype: np.dtype | None,
+    min_samples: int,
 ) -> RaggedSequences:
     """Read a list of arrays of shape (n_timesteps_i, n_features)."""
     if len(X) < min_samples:
@@ -139,7 +151,7 @@ def _check_ragged(
             f"Found a list of {len(X)} sample(s) while a minimum of {min_samples} is required by "
             f"{type(estimator).__name__}."
         )
-    sequences = []
+    sequences: list[NDArray[Any]] = []
     for number, sequence in enumerate(X):
         if _n_dims(sequence) != 2:
             raise ValueError(
@@ -148,7 +160,7 @@ def _check_ragged(
                 "sequence[:, np.newaxis]."
             )
         values = _to_numeric(
-            estimator, sequence, None, number=number, ensure_min_samples=0, ensure_min_features=0
+            estimator, sequence, number=number, ensure_min_samples=0, ensure_min_features=0
         )
         if values.shape[1] != (sequences or [values])[0].shape[1] or values.shape[1] == 0:
             raise ValueError(
@@ -157,16 +169,18 @@ def _check_ragged(
                 f"shape {np.shape(X[0])}."
             )
         sequences.append(values)
-    if max(len(sequence) for sequence in sequences) == 0:
+    if not any(len(sequence) for sequence in sequences):
         raise ValueError("X has no time step at all: every sequence is of length 0.")
-    return RaggedSequences(sequences, has_missing=False)
+    _check_n_features(estimator, sequences[0].shape[1], reset)
+    missing = [_scan(values[None], dtype, number=k) for k, values in enumerate(sequences)]
+    return RaggedSequences(sequences, any(missing))
 
 
 def _to_numeric(
     estimator: BaseEstimator,
     X: Any,
-    timesteps: int | None,
     *,
+    timesteps: int | None = None,
     number: int | None = None,
     with_validate_data: bool = False,
     **check_params: Any,
@@ -175,15 +189,13 @@ def _to_numeric(
     check_params |= {"dtype": "numeric", "ensure_all_finite": False}
     try:
         if with_validate_data:
-            values = validate_data(estimator, X, **check_params)
-        else:
-            values = check_array(X, estimator=estimator, input_name="X", **check_params)
+            return validate_data(estimator, X, **check_params)
+        return check_array(X, estimator=estimator, input_name="X", **check_params)
     except (ValueError, TypeError) as error:
         place = _first_not_real(X, timesteps, number)
         if place is None:
             raise
         raise type(error)(f"{error}\nThe first such value is at {place}.") from error
-    return values
 
 
 def _first_not_real(X: Any, timesteps: int | None, number: int | None) -> str | None:
@@ -210,10 +222,10 @@ def _place(sample: int, timestep: int) -> str:
     return f"sample {sample}, timestep {timestep}"
 
 
-def _check_n_features(estimator: BaseEstimator, sequences: Sequences, reset: bool) -> None:
+def _check_n_features(estimator: BaseEstimator, n_features: int, reset: bool) -> None:
     """Set or compare the features per time step of a 3-D or ragged X."""
     if reset:
-        estimator.n_features_in_ = sequences.n_features
+        estimator.n_features_in_ = n_features
         estimator._fitted_on_sequences = True
         if hasattr(estimator, "feature_names_in_"):
             del estimator.feature_names_in_
@@ -222,11 +234,11 @@ def _check_n_features(estimator: BaseEstimator, sequences: Sequences, reset: boo
     if not estimator._fitted_on_sequences:
         raise ValueError(
             f"{name} was fitted on a 2-D X of {expected} columns, but X now holds sequences of "
-            f"shape (n_timesteps, {sequences.n_features}). Give it 2-D X again, or fit it on 3-D X."
+            f"shape (n_timesteps, {n_features}). Give it 2-D X again, or fit it on 3-D X."
         )
-    if sequences.n_features != expected:
+    if n_features != expected:
         raise ValueError(
-            f"X has {sequences.n_features} features, but {name} is expecting {expected} features "
+            f"X has {n_features} features, but {name} is expecting {expected} features "
             "as input. The axes of X are (n_samples, n_timesteps, n_features); if time is the "
             "last one, use X.transpose(0, 2, 1)."
         )
@@ -293,7 +305,8 @@ def _distinct_steps(values: NDArray[Any]) -> NDArray[Any]:
     """
     n_samples, n_timesteps, n_features = values.shape
     per_sample, per_step, per_feature = values.strides
-    if n_samples > 1 and n_timesteps > 1 and 0 < per_sample <= per_step and not per_step % per_sample:
+    overlap = 0 < per_sample <= per_step and per_step % per_sample == 0
+    if overlap and n_samples > 1 and n_timesteps > 1:
         n_steps = n_samples + (n_timesteps - 1) * (per_step // per_sample)
         return as_strided(
             values, (n_steps, 1, n_features), (per_sample, 0, per_feature), writeable=False
@@ -301,9 +314,7 @@ def _distinct_steps(values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def check_regression_target(
-    estimator: BaseEstimator, y: ArrayLike, sequences: Sequences
-) -> NDArray[Any]:
+def check_regression_target(estimator: BaseEstimator, y: Any, sequences: Sequences) -> NDArray[Any]:
     """Check a regression target.
 
     Returns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -74,7 +74,7 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
            [1., 2.]])
     """
 
-    _parameter_constraints: dict[str, list[Any]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "window_size": [Interval(Integral, 1, None, closed="left")],
         "lag": [Interval(Integral, 0, None, closed="left")],
         "sampling_rate": [Interval(Integral, 1, None, closed="left")],
@@ -147,9 +147,7 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         return windows.reshape(n_rows, -1) if self.flatten else windows
 
     def _check(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
-        return validate_data(
-            self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan"
-        )
+        return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
 
     def _padding_rows(self, series: NDArray[Any], n_rows: int) -> NDArray[Any]:
         if self.padding == "edge":
@@ -159,7 +157,7 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         is_float = series.dtype.kind == "f"
         return np.full((n_rows, series.shape[1]), np.nan, series.dtype if is_float else np.float64)
 
-    @available_if(lambda self: self.flatten)
+    @available_if(lambda self: self.flatten)  # type: ignore[untyped-decorator]
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Names of the output's columns; only with ``flatten``.
 

@@ -36,9 +36,7 @@ def glorot_uniform(
     return rng.uniform(-limit, limit, size=(n_outputs, n_inputs))
 
 
-def orthogonal(
-    rng: np.random.RandomState, n_rows: int, n_columns: int
-) -> NDArray[np.float64]:
+def orthogonal(rng: np.random.RandomState, n_rows: int, n_columns: int) -> NDArray[np.float64]:
     """Random matrix with orthonormal columns, uniform over all of them [1]_.
 
     Parameters

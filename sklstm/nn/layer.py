@@ -196,7 +196,9 @@ class LayerBuffers:
         firsts = [*(run.start for run in packing.runs), len(packing.widths)]
         widths = [0, *packing.widths]
         self._starts = [
-            view for t in firsts for view in (h_slots[t][:, widths[t] :], c_slots[t][:, widths[t] :])
+            view
+            for t in firsts
+            for view in (h_slots[t][:, widths[t] :], c_slots[t][:, widths[t] :])
         ]
 
     @cached_property
@@ -293,7 +295,7 @@ def backward(
     list of ndarray of shape (n_steps, n_inputs, width)
         Gradient of the loss by the inputs of each run; empty without ``with_dx``.
     """
-    n, n_inputs, runs = buffers.n_units, buffers.n_inputs, buffers.packing.runs
+    n_inputs, runs = buffers.n_inputs, buffers.packing.runs
     dot, multiply, add = np.dot, np.multiply, np.add
     W_x_T, W_h_T = np.split(np.ascontiguousarray(W[:, :-1].T), [n_inputs])
     dx = [np.empty((run.stop - run.start, n_inputs, run.width), W.dtype) for run in runs * with_dx]
@@ -358,7 +360,7 @@ class _BackwardScratch:
 
 
 def _local_derivatives(buffers: LayerBuffers, r: int, steps: slice, out: Floats) -> None:
-    """Derivatives within the cell, which do not depend on the gradient that comes in.
+    """Compute the derivatives within a cell, which need no gradient from outside.
 
     Written to the rows [Q; N; M_i; M_f; M_g; M_c] of ``out``::
 
@@ -461,7 +463,11 @@ def lstm(
     if single:
         x = x[:, None] if time_major else x[None]
     n_units = W_h.shape[-1]
-    expected = {"W_x": (4 * n_units, x.shape[-1]), "W_h": (4 * n_units, n_units), "b": (4 * n_units,)}
+    expected = {
+        "W_x": (4 * n_units, x.shape[-1]),
+        "W_h": (4 * n_units, n_units),
+        "b": (4 * n_units,),
+    }
     for name, array in (("W_x", W_x), ("W_h", W_h), ("b", b)):
         if x.ndim != 3 or array.shape != expected[name]:
             raise ValueError(

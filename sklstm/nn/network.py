@@ -85,12 +85,12 @@ class Network:
         return sum(rows * columns for rows, columns in self.shapes)
 
     def matrices(self, parameters: Floats) -> list[Floats]:
-        """Views of the flat vector as the layers' matrices and the head's."""
+        """Return views of the flat vector as the layers' matrices and the head's."""
         ends = np.cumsum([rows * columns for rows, columns in self.shapes])
         parts = np.split(parameters, ends[:-1])
         return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
-    def initialize(self, rng: np.random.RandomState) -> NDArray[np.float64]:
+    def initialize(self, rng: np.random.RandomState) -> Floats:
         """Draw new parameters.
 
         W_x and the head are Glorot uniform, W_h is orthogonal as a whole, (4 * n_units, n_units),
@@ -224,9 +224,7 @@ class Network:
         dh_last: Floats | None = head[:, :-1].T @ d_raw  # (n_units, n_sequences)
         dh: list[Floats] | None = None
         for k in reversed(range(len(layers))):
-            dh = backward(
-                layers[k], buffers[k], d_layers[k], dh_last=dh_last, dh=dh, with_dx=k > 0
-            )
+            dh = backward(layers[k], buffers[k], d_layers[k], dh_last=dh_last, dh=dh, with_dx=k > 0)
             dh_last = None
         return float(np.add.reduce(loss.value(target, raw) * weights))
 
