@@ -1,0 +1,13 @@
+"""What holds for every test."""
+
+import os
+
+# Before scikit-learn is imported: its array API check skips itself without the first.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+from hypothesis import settings  # noqa: E402
+
+# How long an example takes depends on the machine.
+settings.register_profile("sklstm", deadline=None)
+settings.load_profile("sklstm")
