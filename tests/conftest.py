@@ -6,7 +6,7 @@ import os
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from hypothesis import settings  # noqa: E402
+from hypothesis import settings
 
 # How long an example takes depends on the machine.
 settings.register_profile("sklstm", deadline=None)

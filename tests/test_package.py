@@ -1,0 +1,93 @@
+"""What gets installed: lazy imports, public names, the oldest versions, the wheel."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+import sklstm
+
+ROOT = Path(__file__).parents[1]
+
+
+def run_python(code, *args):
+    """Run code in a fresh interpreter, in which every warning is an error."""
+    subprocess.run([sys.executable, "-W", "error", "-c", code, *args], check=True, cwd=ROOT)
+
+
+def test_the_lstm_needs_numpy_alone():
+    run_python("""
+import sys
+
+blocked = ["joblib", "matplotlib", "pandas", "scipy", "sklearn"]
+sys.modules.update(dict.fromkeys(blocked))  # None: importing it fails
+
+import numpy as np
+import sklstm
+
+output = sklstm.nn.lstm(np.ones((2, 3, 1)), np.ones((4, 1)), np.ones((4, 1)), np.zeros(4))
+assert output.shape == (2, 1)
+
+try:
+    sklstm.LSTMRegressor
+except ModuleNotFoundError:
+    pass
+else:
+    raise AssertionError("the block does not work")
+""")
+
+
+def test_importing_the_package_imports_nothing_else():
+    run_python("""
+import sys
+import sklstm
+
+assert not {"joblib", "numpy", "scipy", "sklearn"} & set(sys.modules)
+assert sklstm.datasets.load_airline().data.shape == (144, 1)
+""")
+
+
+@pytest.mark.parametrize("name", sklstm.__all__)
+def test_public_names(name):
+    assert getattr(sklstm, name) is not None
+    assert name in dir(sklstm)
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="module 'sklstm' has no attribute 'GRURegressor'"):
+        sklstm.GRURegressor  # noqa: B018
+
+
+def test_the_oldest_versions_are_those_that_are_tested():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    tested = (ROOT / "tests" / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
+    for requirement in project["dependencies"]:
+        assert requirement.replace(">=", "==") + ".0" in tested
+
+
+def test_wheel(tmp_path):
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, check=True, capture_output=True, cwd=ROOT)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = ZipFile(wheel).namelist()
+    folders = {name.split("/")[0] for name in names}
+    assert folders == {"sklstm", f"sklstm-{sklstm.__version__}.dist-info"}
+    assert "sklstm/py.typed" in names
+    assert f"sklstm-{sklstm.__version__}.dist-info/licenses/LICENSE" in names
+    run_python(
+        """
+import sys
+
+wheel = sys.argv[1]
+sys.path.insert(0, wheel)
+from sklstm import datasets
+
+assert datasets.__file__.startswith(wheel)
+for load in (datasets.load_airline, datasets.load_sunspots):
+    assert "Licence" in load().DESCR
+""",
+        str(wheel),
+    )
