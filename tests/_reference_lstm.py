@@ -1,6 +1,7 @@
 """The slow and obvious truth: the LSTM as loops over samples, time steps and the equations.
 
-It shares no code with sklstm. Weights are in the public layout: gate order i, f, g, o.
+It shares no code with sklstm. Weights are in the public layout: gate order i, f, g, o. Every
+function is analytic, so that it can be differentiated by a complex step.
 """
 
 import numpy as np
@@ -40,3 +41,32 @@ def network(sequence, coefs, intercepts):
             out, _ = layer(out, coefs[2 * k], coefs[2 * k + 1], intercepts[k])
             last = out[-1]
     return coefs[-1] @ last + intercepts[-1]
+
+
+def squared_error(target, raw):
+    """Half the squared error of one sample, averaged over its outputs."""
+    return ((target - raw) ** 2).mean() / 2
+
+
+def categorical_cross_entropy(target, raw):
+    """-log p of the class that is one in ``target``, with p = softmax(raw)."""
+    return -np.log((target * np.exp(raw)).sum() / np.exp(raw).sum())
+
+
+def binary_cross_entropy(target, raw):
+    """-log p of every label, with p = logistic(raw), summed over the labels."""
+    p = logistic(raw)
+    return -(target * np.log(p) + (1 - target) * np.log(1 - p)).sum()
+
+
+def objective(sequences, targets, weights, loss, coefs, intercepts, alpha=0.0, total_weight=1.0):
+    """Weighted mean of the loss over some samples, and the penalty on the weights.
+
+    ``total_weight`` is that of the whole training set.
+    """
+    losses = [
+        weight * loss(target, network(sequence, coefs, intercepts))
+        for sequence, target, weight in zip(sequences, targets, weights, strict=True)
+    ]
+    squares = sum((W**2).sum() for W in coefs)
+    return sum(losses) / sum(weights) + alpha / (2 * total_weight) * squares
