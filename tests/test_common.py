@@ -42,8 +42,12 @@ def expected_failures(estimator):
     }
 
 
+checks = parametrize_with_checks([*LSTMS, *WINDOWS], expected_failed_checks=expected_failures).mark
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks([*LSTMS, *WINDOWS], expected_failed_checks=expected_failures)
+# A list, since scikit-learn 1.6 makes a generator, which pytest 9 deprecates.
+@pytest.mark.parametrize(checks.args[0], list(checks.args[1]), **checks.kwargs)
 def test_scikit_learn_check(estimator, check):
     try:
         check(estimator)
