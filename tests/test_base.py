@@ -1,0 +1,577 @@
+"""What LSTMRegressor and LSTMClassifier share: training, stopping, going on, what is fitted."""
+
+import copy
+import pickle
+import re
+
+import numpy as np
+import pytest
+from _data import (
+    ESTIMATORS,
+    FORMS,
+    Unchanged,
+    assert_same_fit,
+    make_sequences,
+    make_target,
+    outputs,
+    partial_fit,
+    quick,
+)
+from _reference_lstm import categorical_cross_entropy, objective, squared_error
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from sklstm import LSTMClassifier, LSTMRegressor
+from sklstm.nn.network import Network
+from sklstm.training import Trainer
+
+pytestmark = [
+    pytest.mark.parametrize("cls", ESTIMATORS),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+
+
+@pytest.fixture
+def X():
+    return make_sequences("missing", n_samples=30)
+
+
+@pytest.fixture
+def y(cls, X):
+    return make_target(cls, X)
+
+
+def weights_norm(estimator):
+    return sum(np.square(W).sum() for W in estimator.coefs_)
+
+
+def encoded(estimator, y):
+    """Return what is learned: the standardised target, or a one in the column of the class."""
+    if isinstance(estimator, LSTMRegressor):
+        return ((y - y.mean()) / y.std())[:, np.newaxis]
+    return (y[:, np.newaxis] == estimator.classes_).astype(float)
+
+
+def loss_by_hand(estimator, X, target, weights=None, total_weight=None):
+    weights = np.ones(len(X)) if weights is None else weights
+    loss = squared_error if isinstance(estimator, LSTMRegressor) else categorical_cross_entropy
+    return objective(
+        X,
+        target,
+        weights,
+        loss,
+        estimator.coefs_,
+        estimator.intercepts_,
+        estimator.alpha,
+        weights.sum() if total_weight is None else total_weight,
+    )
+
+
+# What is fitted.
+
+
+def test_fitted_attributes(cls, X, y):
+    estimator = quick(cls, hidden_layer_sizes=(5, 3), max_iter=4).fit(X, y)
+    n_outputs = 1 if cls is LSTMRegressor else 3
+    assert estimator.n_features_in_ == 2
+    assert estimator.n_outputs_ == n_outputs
+    assert [W.shape for W in estimator.coefs_] == [
+        (20, 2),
+        (20, 5),
+        (12, 5),
+        (12, 3),
+        (n_outputs, 3),
+    ]
+    assert [b.shape for b in estimator.intercepts_] == [(20,), (12,), (n_outputs,)]
+    sizes = [array.size for array in estimator.coefs_ + estimator.intercepts_]
+    assert estimator.n_parameters_ == sum(sizes)
+    assert estimator.n_layers_ == 2 + 2  # with the input and the head, as in MLPRegressor
+    assert estimator.n_iter_ == 4
+    assert estimator.t_ == 4 * len(X)
+    assert len(estimator.loss_curve_) == 4
+    assert estimator.loss_ == estimator.loss_curve_[-1]
+    assert estimator.best_loss_ == min(estimator.loss_curve_)
+    assert estimator.validation_scores_ is None
+    assert estimator.best_validation_score_ is None
+    assert estimator.best_iter_ is None
+    assert estimator.out_activation_ == ("identity" if cls is LSTMRegressor else "softmax")
+    assert hasattr(estimator, "classes_") == (cls is LSTMClassifier)
+
+
+def test_an_estimator_that_is_not_fitted_says_so(cls, X):
+    estimator = cls()
+    for name in ("coefs_", "intercepts_", "n_iter_"):
+        assert not hasattr(estimator, name)
+    with pytest.raises(NotFittedError):
+        estimator.predict(X)
+    with pytest.raises(NotFittedError):
+        check_is_fitted(estimator)
+
+
+def test_coefs_are_copies(cls, X, y):
+    estimator = quick(cls).fit(X, y)
+    before = outputs(estimator, X)
+    for array in estimator.coefs_ + estimator.intercepts_:
+        array[...] = 7
+    np.testing.assert_array_equal(outputs(estimator, X), before)
+
+
+@pytest.mark.parametrize("sizes", [5, [5], (5,), np.array([5]), np.int64(5)])
+def test_layer_sizes_may_be_any_number_or_sequence(cls, X, y, sizes):
+    estimator = quick(cls, hidden_layer_sizes=sizes).fit(X, y)
+    assert_same_fit(estimator, quick(cls, hidden_layer_sizes=(5,)).fit(X, y))
+
+
+# The loss.
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_loss_curve_over_full_batches(cls, form, weighted):
+    X = make_sequences(form)
+    y = make_target(cls, X)
+    weights = np.linspace(0, 3, len(X)) if weighted else None
+    estimator = quick(cls, hidden_layer_sizes=(4, 3), batch_size=len(X), alpha=0.7)
+    partial_fit(estimator, X, y, sample_weight=weights)
+    if cls is LSTMRegressor and weighted:
+        mean = np.average(y, weights=weights)
+        target = ((y - mean) / np.sqrt(np.average((y - mean) ** 2, weights=weights)))[:, np.newaxis]
+    else:
+        target = encoded(estimator, y)
+    for _ in range(3):
+        expected = loss_by_hand(estimator, X, target, weights)
+        partial_fit(estimator, X, y, sample_weight=weights)
+        assert estimator.loss_ == pytest.approx(expected, rel=1e-12)
+
+
+def test_loss_curve_takes_each_sample_before_its_update(cls, X, y):
+    order = np.argsort(y)
+    order = np.concatenate([order[::2], order[1::2]])  # every class in both batches
+    X, y = X[order], y[order]
+    first = quick(cls, batch_size=20, shuffle=False, alpha=0.0)
+    partial_fit(first, X, y)
+    target = encoded(first, y)
+    halfway, whole = copy.deepcopy(first), copy.deepcopy(first)
+    partial_fit(halfway, X[:20], y[:20])
+    partial_fit(whole, X, y)
+    losses = loss_by_hand(first, X[:20], target[:20]), loss_by_hand(halfway, X[20:], target[20:])
+    assert whole.loss_ == pytest.approx(np.average(losses, weights=[20, 10]), rel=1e-12)
+
+
+def test_training_lowers_the_loss_on_all_data(cls, X, y):
+    estimator = quick(cls, max_iter=60, learning_rate_init=0.01).fit(X, y)
+    assert estimator.loss_ < 0.7 * estimator.loss_curve_[0]
+
+
+# Every parameter has its effect.
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"alpha": 1.0},
+        {"batch_size": 7},
+        {"learning_rate_init": 0.1},
+        {"shuffle": False},
+        {"max_grad_norm": 0.01},
+        {"early_stopping": True},
+        {"beta_1": 0.5},
+        {"beta_2": 0.5},
+        {"epsilon": 0.1},
+        {"random_state": 1},
+    ],
+    ids=lambda changed: "-".join(changed),
+)
+def test_a_parameter_changes_what_is_learned(cls, X, y, changed):
+    estimator, other = quick(cls).fit(X, y), quick(cls, **changed).fit(X, y)
+    # A seed changes the start, the other parameters what becomes of it.
+    assert estimator.loss_curve_[0] != other.loss_curve_[0]
+    assert not np.allclose(estimator.coefs_[0], other.coefs_[0], atol=1e-6)
+
+
+def test_alpha_keeps_weights_small_and_leaves_biases_alone(cls, X, y):
+    fits = [
+        quick(cls, alpha=alpha, max_iter=60, learning_rate_init=0.01).fit(X, y) for alpha in (0, 30)
+    ]
+    assert weights_norm(fits[1]) < 0.5 * weights_norm(fits[0])
+    # Alone, the penalty moves the weights and not the biases.
+    nothing = np.full_like(X, np.nan)
+    estimator = quick(cls, alpha=30, max_iter=60).fit(nothing, y)
+    start = np.repeat([0.0, 1.0, 0.0, 0.0], 4)
+    np.testing.assert_array_equal(estimator.intercepts_[0], start)
+    before = quick(cls, alpha=0, max_iter=60).fit(nothing, y)
+    assert weights_norm(estimator) < 0.95 * weights_norm(before)
+
+
+def test_gradients_within_the_bound_are_not_clipped(cls, X, y):
+    unbounded = quick(cls, max_grad_norm=None).fit(X, y)
+    assert_same_fit(quick(cls, max_grad_norm=1e9).fit(X, y), unbounded)
+
+
+def test_a_batch_may_be_larger_than_the_data(cls, X, y):
+    full = quick(cls, batch_size=len(X), shuffle=False).fit(X, y)
+    assert_same_fit(quick(cls, batch_size=10**9, shuffle=False).fit(X, y), full)
+
+
+def test_the_order_of_a_full_batch_does_not_matter(cls, X, y):
+    fits = [quick(cls, batch_size=len(X), shuffle=shuffle).fit(X, y) for shuffle in (False, True)]
+    np.testing.assert_allclose(outputs(fits[0], X), outputs(fits[1], X), rtol=1e-9)
+
+
+def test_verbose_prints_a_line_an_epoch(cls, X, y, capsys):
+    quick(cls).fit(X, y)
+    assert capsys.readouterr().out == ""
+    estimator = quick(cls, verbose=True).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    for epoch, (line, loss) in enumerate(zip(lines, estimator.loss_curve_, strict=True), start=1):
+        assert line.startswith(f"Epoch {epoch}: loss {loss:.6g}, ")
+    partial_fit(estimator, X, y)
+    assert capsys.readouterr().out.startswith(f"Epoch 4: loss {estimator.loss_:.6g}, ")
+    quick(cls, verbose=1, early_stopping=True).fit(X, y)
+    assert capsys.readouterr().out.count("validation score") == 3
+
+
+# Chance.
+
+
+def test_the_same_random_state_gives_the_same_bits(cls, X, y):
+    first = quick(cls, random_state=np.random.RandomState(3)).fit(X, y)
+    assert_same_fit(quick(cls, random_state=np.random.RandomState(3)).fit(X, y), first)
+    assert_same_fit(quick(cls, random_state=3).fit(X, y), first)
+
+
+def test_a_generator_that_moves_on_gives_another_fit(cls, X, y):
+    estimator = quick(cls, random_state=np.random.RandomState(3)).fit(X, y)
+    first = outputs(estimator, X)
+    assert not np.allclose(outputs(estimator.fit(X, y), X), first)
+    estimator.set_params(random_state=None)
+    first = outputs(estimator.fit(X, y), X)
+    assert not np.allclose(outputs(estimator.fit(X, y), X), first)
+
+
+# Convergence.
+
+
+def stops_after(scores, tol, n_iter_no_change):
+    """Return the epoch after which the rule of scikit-learn's MLP stops."""
+    best, stalled = -np.inf, 0
+    for epoch, score in enumerate(scores, start=1):
+        stalled = stalled + 1 if score < best + tol else 0
+        best = max(best, score)
+        if stalled > n_iter_no_change:
+            return epoch
+    return None
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize(("tol", "n_iter_no_change"), [(0.02, 3), (0.001, 2), (10.0, 1)])
+def test_training_stops_where_there_is_no_progress(
+    cls, X, y, early_stopping, tol, n_iter_no_change
+):
+    params = {"max_iter": 300, "early_stopping": early_stopping, "learning_rate_init": 0.03}
+    estimator = quick(cls, tol=tol, n_iter_no_change=n_iter_no_change, **params).fit(X, y)
+    scores = estimator.validation_scores_ if early_stopping else np.negative(estimator.loss_curve_)
+    assert 1 < estimator.n_iter_ < 300
+    assert len(scores) == estimator.n_iter_ == stops_after(scores, tol, n_iter_no_change)
+
+
+def test_no_patience_is_too_long(cls, X, y):
+    estimator = quick(cls, max_iter=30, tol=10.0, n_iter_no_change=np.inf).fit(X, y)
+    assert estimator.n_iter_ == 30
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_warning_says_that_training_has_not_converged(cls, X, y):
+    estimator = quick(cls)
+    with pytest.warns(ConvergenceWarning, match=r"3 epochs \(max_iter\)") as caught:
+        estimator.fit(X, y)
+    assert caught[0].filename == __file__
+    # None where it has, and none of one pass over the data.
+    quick(cls, max_iter=20, tol=10.0).fit(X, y)
+    partial_fit(quick(cls), X, y)
+
+
+# Early stopping.
+
+
+def test_early_stopping_returns_the_best_weights(cls, X, y):
+    params = {"early_stopping": True, "learning_rate_init": 0.05, "validation_fraction": 0.3}
+    params["validation_split"] = "last"
+    estimator = quick(cls, max_iter=40, n_iter_no_change=5, **params).fit(X, y)
+    scores = estimator.validation_scores_
+    assert estimator.best_iter_ == np.argmax(scores) + 1 < estimator.n_iter_
+    assert estimator.best_validation_score_ == max(scores)
+    assert estimator.score(X[-9:], y[-9:]) == pytest.approx(max(scores), rel=1e-12)
+    assert estimator.best_loss_ is None
+    # Had it gone no further, the weights would be the same.
+    shorter = quick(cls, max_iter=estimator.best_iter_, **params).fit(X, y)
+    for ours, theirs in zip(estimator.coefs_, shorter.coefs_, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_validation_score_is_weighted(cls, X, y):
+    weights = np.linspace(0, 3, len(X))
+    params = {"early_stopping": True, "validation_fraction": 0.3, "validation_split": "last"}
+    estimator = quick(cls, max_iter=20, **params).fit(X, y, sample_weight=weights)
+    score = estimator.score(X[-9:], y[-9:], sample_weight=weights[-9:])
+    assert estimator.best_validation_score_ == pytest.approx(score, rel=1e-12)
+    assert score != pytest.approx(estimator.score(X[-9:], y[-9:]))
+
+
+def test_rows_of_the_validation_set_are_not_trained_on(cls, X, y):
+    params = {"early_stopping": True, "validation_fraction": 0.2, "validation_split": "last"}
+    estimator = quick(cls, batch_size=24, n_iter_no_change=np.inf, **params)
+    if cls is LSTMRegressor:
+        estimator.set_params(normalize_y=False)
+    # Which of the epochs is the best hangs on the validation set; what the losses are does not.
+    others = X.copy()
+    others[-6:] = make_sequences("dense", n_samples=6, seed=5)
+    losses = estimator.fit(X, y).loss_curve_
+    assert clone(estimator).fit(others, y).loss_curve_ == losses
+    others[-7] = others[-1]
+    assert clone(estimator).fit(others, y).loss_curve_ != losses
+    assert estimator.t_ == 3 * 24
+
+
+def test_where_validation_rows_come_from_by_default(cls):
+    assert cls().validation_split == ("last" if cls is LSTMRegressor else "random")
+
+
+def test_random_validation_rows_are_drawn_anew_for_each_seed(cls, X, y):
+    params = {"early_stopping": True, "validation_fraction": 0.3, "validation_split": "random"}
+    fits = [quick(cls, random_state=seed, **params).fit(X, y) for seed in (0, 0, 1)]
+    assert_same_fit(fits[0], fits[1])
+    assert fits[0].validation_scores_ == fits[1].validation_scores_ != fits[2].validation_scores_
+
+
+def test_partial_fit_refuses_early_stopping(cls, X, y):
+    estimator = quick(cls, early_stopping=True)
+    with Unchanged(estimator, X, y), pytest.raises(ValueError, match="early_stopping=True"):
+        partial_fit(estimator, X, y)
+
+
+@pytest.mark.parametrize("weights", [None, np.repeat([1.0, 0.0], [27, 3])])
+def test_a_validation_set_must_be_large_enough(cls, X, y, weights):
+    fraction = 0.01 if weights is None else 0.1
+    estimator = quick(cls, early_stopping=True, validation_split="last")
+    estimator.set_params(validation_fraction=fraction)
+    with pytest.raises(ValueError, match="increase validation_fraction"):
+        estimator.fit(X, y, sample_weight=weights)
+
+
+# Going on: partial_fit, warm_start, pickles.
+
+
+def test_partial_fits_equal_the_epochs_of_a_fit(cls, X, y):
+    whole, parts = quick(cls, max_iter=4).fit(X, y), quick(cls)
+    for k in range(1, 5):
+        assert partial_fit(parts, X, y) is parts
+        assert parts.n_iter_ == len(parts.loss_curve_) == k
+    assert_same_fit(parts, whole)
+    assert parts.best_loss_ == whole.best_loss_
+
+
+def test_the_optimizer_goes_on_through_a_pickle(cls, X, y):
+    estimator = partial_fit(quick(cls), X, y)
+    loaded = pickle.loads(pickle.dumps(estimator))
+    for _ in range(2):
+        assert_same_fit(partial_fit(loaded, X, y), partial_fit(estimator, X, y))
+
+
+def test_partial_fit_goes_on_from_fit(cls, X, y):
+    estimator = partial_fit(quick(cls, max_iter=2).fit(X, y), X, y)
+    assert_same_fit(estimator, quick(cls, max_iter=3).fit(X, y))
+
+
+def test_fit_starts_anew(cls, X, y):
+    estimator = partial_fit(quick(cls), X, y)
+    assert_same_fit(estimator.fit(X, y), quick(cls).fit(X, y))
+
+
+def test_warm_start_goes_on(cls, X, y):
+    estimator = quick(cls, max_iter=2, warm_start=True).fit(X, y).fit(X, y)
+    assert_same_fit(estimator, quick(cls, max_iter=4).fit(X, y))
+
+
+def test_warm_start_has_patience_again(cls, X, y):
+    params = {"max_iter": 300, "tol": 0.02, "n_iter_no_change": 5, "learning_rate_init": 0.03}
+    estimator = quick(cls, warm_start=True, **params).fit(X, y)
+    before = estimator.n_iter_
+    assert before < 300
+    estimator.fit(X, y)
+    assert estimator.n_iter_ > before + 5
+
+
+def test_warm_start_takes_new_training_parameters(cls, X, y):
+    estimator = quick(cls, warm_start=True).fit(X, y)
+    with Unchanged(fast := copy.deepcopy(estimator)):
+        other = copy.deepcopy(fast)
+        other.set_params(beta_1=0.5, learning_rate_init=0.1).fit(X, y)
+    assert not np.allclose(other.coefs_[0], estimator.fit(X, y).coefs_[0], atol=1e-6)
+
+
+def test_warm_start_keeps_early_stopping_in_order(cls, X, y):
+    params = {"early_stopping": True, "validation_fraction": 0.3, "validation_split": "last"}
+    estimator = quick(cls, warm_start=True, **params).fit(X, y).fit(X, y)
+    scores = estimator.validation_scores_
+    assert len(scores) == estimator.n_iter_ == 6
+    assert scores[estimator.best_iter_ - 1] == estimator.best_validation_score_
+    assert estimator.score(X[-9:], y[-9:]) == pytest.approx(estimator.best_validation_score_)
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_a_trained_network_keeps_its_layers(cls, X, y, call):
+    estimator = quick(cls, warm_start=True).fit(X, y).set_params(hidden_layer_sizes=(4, 4))
+    with (
+        Unchanged(estimator, X, y),
+        pytest.raises(ValueError, match=r"now \(4, 4\).*network of \(4,\)"),
+    ):
+        estimator.fit(X, y) if call == "fit" else partial_fit(estimator, X, y)
+    estimator.set_params(warm_start=False).fit(X, y)
+    assert len(estimator.coefs_) == 5
+
+
+# Weights.
+
+
+def test_weights_equal_repetition(cls, X, y):
+    weights = np.arange(len(X)) % 4
+    X_repeated, y_repeated = X.repeat(weights, axis=0), y.repeat(weights)
+    weighted = quick(cls, batch_size=100, max_iter=20).fit(X, y, sample_weight=weights)
+    repeated = quick(cls, batch_size=100, max_iter=20).fit(X_repeated, y_repeated)
+    np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-10)
+    np.testing.assert_allclose(outputs(weighted, X), outputs(repeated, X), rtol=1e-8)
+
+
+def test_a_weight_of_zero_equals_removal(cls, X, y):
+    weights = np.r_[np.ones(20), np.zeros(10)]
+    weighted = quick(cls, batch_size=100, max_iter=20).fit(X, y, sample_weight=weights)
+    removed = quick(cls, batch_size=100, max_iter=20).fit(X[:20], y[:20])
+    np.testing.assert_allclose(weighted.loss_curve_, removed.loss_curve_, rtol=1e-10)
+    np.testing.assert_allclose(outputs(weighted, X), outputs(removed, X), rtol=1e-8)
+
+
+def test_batches_without_weight_are_no_updates(cls, X, y):
+    weights = np.r_[np.ones(16), np.zeros(8)]
+    params = {"shuffle": False, "batch_size": 8, "max_iter": 3}
+    weighted = quick(cls, **params).fit(X[:24], y[:24], sample_weight=weights)
+    removed = quick(cls, **params).fit(X[:16], y[:16])
+    np.testing.assert_allclose(weighted.loss_curve_, removed.loss_curve_, rtol=1e-12)
+
+
+def test_weights_of_one_are_no_weights(cls, X, y):
+    estimator = quick(cls).fit(X, y)
+    for ones in (np.ones(len(X)), [1] * len(X), 1):
+        assert_same_fit(quick(cls).fit(X, y, sample_weight=ones), estimator)
+    weighted = partial_fit(quick(cls), X, y, sample_weight=np.ones(len(X)))
+    assert_same_fit(weighted, partial_fit(quick(cls), X, y))
+
+
+def test_only_the_ratio_of_weights_matters_to_the_loss(cls, X, y):
+    weights = np.linspace(1, 2, len(X))
+    fits = [quick(cls, alpha=0).fit(X, y, sample_weight=scale * weights) for scale in (1, 1e6)]
+    np.testing.assert_allclose(outputs(fits[0], X), outputs(fits[1], X), rtol=1e-9)
+
+
+# Interrupts.
+
+
+def interrupt(monkeypatch, owner, name, call):
+    """Make the given call of a method end in Ctrl-C."""
+    original, calls = getattr(owner, name), iter(range(1, 10**6))
+
+    def method(*args, **kwargs):
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, method)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_interrupt_keeps_what_was_learned(cls, X, y, monkeypatch):
+    partial_fit(partial_fit(two_epochs := quick(cls), X, y), X, y)
+    interrupt(monkeypatch, Trainer, "epoch", call=3)
+    with pytest.warns(UserWarning, match="interrupted") as caught:
+        estimator = quick(cls, max_iter=50).fit(X, y)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert_same_fit(estimator, two_epochs)
+
+
+def test_an_interrupt_amid_an_epoch_keeps_its_updates(cls, X, y, monkeypatch):
+    first = quick(cls, max_iter=1).fit(X, y)
+    interrupt(monkeypatch, Network, "add_gradient", call=7)  # the third of four batches
+    with pytest.warns(UserWarning, match="interrupted"):
+        estimator = quick(cls, max_iter=50).fit(X, y)
+    assert estimator.n_iter_ == len(estimator.loss_curve_) == 1
+    assert not np.array_equal(estimator.coefs_[0], first.coefs_[0])
+    partial_fit(estimator, X, y)
+
+
+def test_an_interrupt_before_the_first_epoch_ends_leaves_a_fitted_estimator(cls, X, y, monkeypatch):
+    interrupt(monkeypatch, Trainer, "epoch", call=1)
+    with pytest.warns(UserWarning, match="interrupted"):
+        estimator = quick(cls, early_stopping=True).fit(X, y)
+    assert estimator.n_iter_ == 0
+    assert len(estimator.predict(X)) == len(X)
+
+
+def test_an_interrupt_returns_the_best_weights_under_early_stopping(cls, X, y, monkeypatch):
+    params = {"early_stopping": True, "validation_fraction": 0.3, "validation_split": "last"}
+    interrupt(monkeypatch, Trainer, "epoch", call=6)
+    with pytest.warns(UserWarning, match="interrupted"):
+        estimator = quick(cls, max_iter=50, learning_rate_init=0.1, **params).fit(X, y)
+    assert len(estimator.validation_scores_) == estimator.n_iter_ == 5
+    assert estimator.score(X[-9:], y[-9:]) == pytest.approx(max(estimator.validation_scores_))
+
+
+# All or nothing.
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit", "warm fit"])
+def test_training_that_diverges_changes_nothing(cls, X, y, call):
+    estimator = partial_fit(quick(cls), X, y)
+    estimator.set_params(
+        learning_rate_init=1e300, max_grad_norm=None, warm_start=call == "warm fit"
+    )
+    with (
+        Unchanged(estimator, X, y),
+        pytest.raises(ValueError, match=r"(?s)diverged.*Lower learning_rate_init \(now 1e\+300\)"),
+    ):
+        partial_fit(estimator, X, y) if call == "partial_fit" else estimator.fit(X, y)
+    # And it goes on as if nothing had been.
+    estimator.set_params(learning_rate_init=0.001, max_grad_norm=1.0, warm_start=False)
+    expected = partial_fit(partial_fit(quick(cls), X, y), X, y)
+    assert_same_fit(partial_fit(estimator, X, y), expected)
+
+
+def test_a_first_fit_that_diverges_leaves_the_estimator_unfitted(cls, X, y):
+    estimator = quick(cls, learning_rate_init=1e300, max_grad_norm=None)
+    with Unchanged(estimator, X, y), pytest.raises(ValueError, match="diverged in epoch 1"):
+        estimator.fit(X, y)
+    assert re.fullmatch(r"LSTM\w+\(.*\)", repr(estimator), flags=re.DOTALL)
+    with pytest.raises(NotFittedError):
+        estimator.predict(X)
+
+
+def test_an_error_in_the_midst_of_training_changes_nothing(cls, X, y, monkeypatch):
+    estimator = quick(cls, max_iter=5).fit(X, y)
+
+    def fail(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(Trainer, "epoch", fail)
+    for call in (estimator.fit, lambda X, y: partial_fit(estimator, X, y)):
+        with Unchanged(estimator, X, y), pytest.raises(MemoryError):
+            call(X, y)
+
+
+def test_a_copy_learns_by_itself(cls, X, y):
+    estimator = quick(cls).fit(X, y)
+    other = copy.copy(estimator)
+    with Unchanged(estimator):
+        partial_fit(other, X, y)
+        other.fit(X, y)
