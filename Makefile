@@ -10,6 +10,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 PIP_INSTALL := bin/python -m pip install --quiet --disable-pip-version-check
+# Two processes test side by side; threads of their own would stand in each other's way.
+ONE_BLAS_THREAD := OPENBLAS_NUM_THREADS=1
 METADATA := pyproject.toml sklstm/__init__.py
 
 help: ## Say what there is to make
@@ -19,10 +21,10 @@ demo: .venv/.plot-installed ## Forecast the airline series: a table, and a pictu
 	.venv/bin/python examples/demo_airline.py
 
 test: .venv/.test-installed .venv/.data-installed ## Run the tests and measure their coverage
-	.venv/bin/python -m pytest -n 2 --cov
+	$(ONE_BLAS_THREAD) .venv/bin/python -m pytest -n 2 --cov
 
 test-oldest: .venv-oldest/.test-installed ## Run the tests with the oldest NumPy and scikit-learn
-	SKLSTM_REAL_DATA=skip .venv-oldest/bin/python -m pytest -n 2
+	SKLSTM_REAL_DATA=skip $(ONE_BLAS_THREAD) .venv-oldest/bin/python -m pytest -n 2
 
 lint: .venv/.lint-installed ## Check format, style, types and the direction of imports
 	.venv/bin/ruff format --check

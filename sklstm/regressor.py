@@ -35,7 +35,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Strength of the L2 penalty ``alpha * |W|^2 / (2 * n_samples)`` on all weights but biases.
     batch_size : int or "auto", default="auto"
         Samples for each update; "auto" is 32.
-    learning_rate_init : float, default=LR
+    learning_rate_init : float, default=0.01
         Step size of Adam.
     max_iter : int, default=200
         Most epochs, each of which goes through all samples once.
@@ -162,7 +162,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         normalize_y: bool = True,
         alpha: float = 1e-4,
         batch_size: int | str = "auto",
-        learning_rate_init: float = 0.001,
+        learning_rate_init: float = 0.01,
         max_iter: int = 200,
         shuffle: bool = True,
         max_grad_norm: float | None = 1.0,
