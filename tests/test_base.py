@@ -21,6 +21,7 @@ from _reference_lstm import categorical_cross_entropy, objective, squared_error
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import threadpool_limits
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.nn.network import Network
@@ -240,6 +241,19 @@ def test_the_same_random_state_gives_the_same_bits(cls, X, y):
     first = quick(cls, random_state=np.random.RandomState(3)).fit(X, y)
     assert_same_fit(quick(cls, random_state=np.random.RandomState(3)).fit(X, y), first)
     assert_same_fit(quick(cls, random_state=3).fit(X, y), first)
+
+
+def test_bits_do_not_hang_on_the_number_of_threads(cls):
+    # Large enough for BLAS to share the work, as it does here but not in the workers of n_jobs.
+    X = make_sequences("dense", n_samples=400)
+    y = make_target(cls, X)
+    fits, answers = [], []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads, user_api="blas"):
+            fits.append(quick(cls, hidden_layer_sizes=100, batch_size=200, max_iter=2).fit(X, y))
+            answers.append(outputs(fits[-1], X))
+    assert_same_fit(*fits)
+    np.testing.assert_array_equal(*answers)
 
 
 def test_a_generator_that_moves_on_gives_another_fit(cls, X, y):
