@@ -245,12 +245,12 @@ def test_the_same_random_state_gives_the_same_bits(cls, X, y):
 
 def test_bits_do_not_hang_on_the_number_of_threads(cls):
     # Large enough for BLAS to share the work, as it does here but not in the workers of n_jobs.
-    X = make_sequences("dense", n_samples=400)
+    X = make_sequences("dense", n_samples=64)
     y = make_target(cls, X)
     fits, answers = [], []
     for n_threads in (1, 2):
         with threadpool_limits(n_threads, user_api="blas"):
-            fits.append(quick(cls, hidden_layer_sizes=100, batch_size=200, max_iter=2).fit(X, y))
+            fits.append(quick(cls, hidden_layer_sizes=100, batch_size=64).fit(X, y))
             answers.append(outputs(fits[-1], X))
     assert_same_fit(*fits)
     np.testing.assert_array_equal(*answers)
