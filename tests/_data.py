@@ -45,7 +45,7 @@ def make_target(cls, X):
 
 def partial_fit(estimator, X, y, **params):
     """Call partial_fit in the way that serves regressors and classifiers, first call or not."""
-    if isinstance(estimator, LSTMClassifier):
+    if isinstance(estimator, LSTMClassifier) and not hasattr(estimator, "classes_"):
         params.setdefault("classes", np.unique(y))
     return estimator.partial_fit(X, y, **params)
 

@@ -1,0 +1,462 @@
+"""Bad input: each gives a clear error, and changes nothing."""
+
+import copy
+from functools import cache
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from _data import (
+    ESTIMATORS,
+    Unchanged,
+    assert_same_fit,
+    make_sequences,
+    make_target,
+    outputs,
+    partial_fit,
+    quick,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sklstm import LSTMClassifier, LSTMRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+both = pytest.mark.parametrize("cls", ESTIMATORS)
+
+N = 20
+DENSE, RAGGED = make_sequences("dense"), make_sequences("ragged")
+FLAT = DENSE[:, :, 0]
+
+
+@cache
+def _fitted(cls, kind):
+    X = {"dense": DENSE, "ragged": RAGGED, "flat": FLAT}[kind]
+    return quick(cls).fit(X, make_target(cls, X))
+
+
+def estimators_in_any_state(cls, kind="dense"):
+    """Give estimators that were not fitted, fitted, and that will go on."""
+    yield quick(cls)
+    yield copy.deepcopy(_fitted(cls, kind))
+    yield copy.deepcopy(_fitted(cls, kind)).set_params(warm_start=True)
+
+
+def target_for(cls, n_samples):
+    return np.arange(n_samples) % 2 if cls is LSTMClassifier else np.arange(float(n_samples))
+
+
+def assert_refused(cls, X, error, message, *, y=None, kind="dense", predict=True, **params):
+    """Every method that takes X refuses it, and nothing has changed then."""
+    if y is None:
+        y = target_for(cls, len(X) if hasattr(X, "__len__") else N)
+    for estimator in estimators_in_any_state(cls, kind):
+        estimator.set_params(**params)
+        with Unchanged(estimator, X, y), pytest.raises(error, match=message):
+            estimator.fit(X, y)
+        with Unchanged(estimator, X, y), pytest.raises(error, match=message):
+            partial_fit(estimator, X, y)
+        if predict and hasattr(estimator, "coefs_"):
+            for method in ("predict", "predict_proba", "predict_log_proba"):
+                if hasattr(estimator, method):
+                    with Unchanged(estimator, X), pytest.raises(error, match=message):
+                        getattr(estimator, method)(X)
+
+
+# X that is not sequences.
+
+
+@both
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (DENSE[:0], r"Found array with 0 sample"),
+        (DENSE[:, :0], r"\(20, 0, 2\).*n_timesteps"),
+        (DENSE[:, :, :0], r"\(20, 5, 0\).*n_features"),
+        (DENSE[np.newaxis], "dim 4.*3"),
+        ([DENSE, DENSE], "dim 4.*3"),
+        (np.zeros((0, 5)), "0 sample"),
+        (np.zeros((20, 0)), "0 feature"),
+        (np.zeros(20), "Expected 2D array, got 1D array"),
+        ([], "Expected 2D array, got 1D array"),
+        (None, "Expected 2D array, got scalar"),
+        (3.0, "Expected 2D array, got scalar"),
+        ([np.empty((0, 2))] * 3, "no time step at all"),
+        ([np.empty((3, 0))] * 3, r"X\[0\] is of shape \(3, 0\).*at least 1"),
+        ([DENSE[0], DENSE[1, :, :1]], r"X\[1\] is of shape \(5, 1\).*the same n_features"),
+        ([DENSE[0], DENSE[1, :, 0]], r"X\[1\] has 1 dimension.*n_timesteps_i, n_features"),
+        ([np.ones(3), np.ones(4)], "n_timesteps_i, n_features"),
+        ([[1.0, 2.0], [1.0, 2.0, 3.0]], "n_timesteps_i, n_features"),
+        (np.array([np.ones(3), np.ones(4)], dtype=object), "n_timesteps_i, n_features"),
+    ],
+    ids=[
+        "no sample",
+        "no timestep",
+        "no feature",
+        "4-D",
+        "list of 3-D",
+        "no row",
+        "no column",
+        "1-D",
+        "empty list",
+        "None",
+        "number",
+        "ragged without steps",
+        "ragged without features",
+        "ragged features",
+        "ragged dimensions",
+        "1-D ragged",
+        "1-D ragged lists",
+        "1-D ragged objects",
+    ],
+)
+def test_what_is_not_sequences(cls, X, message):
+    estimator = quick(cls)
+    y = target_for(cls, len(X) if hasattr(X, "__len__") else N)
+    for call in (estimator.fit, lambda X, y: partial_fit(estimator, X, y)):
+        with Unchanged(estimator, X, y), pytest.raises(ValueError, match=f"(?s){message}"):
+            call(X, y)
+
+
+@both
+def test_sparse_matrices(cls):
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        quick(cls).fit(sp.csr_array(FLAT), target_for(cls, N))
+
+
+@both
+@pytest.mark.parametrize(("X", "kind"), [(DENSE, "dense"), (RAGGED, "ragged"), (FLAT, "flat")])
+def test_one_sample_is_enough_to_go_on_or_predict_but_not_to_fit(cls, X, kind):
+    one = X[:1]
+    for estimator in estimators_in_any_state(cls, kind):
+        y = make_target(cls, X)[:1]
+        with (
+            Unchanged(estimator, one, y),
+            pytest.raises(ValueError, match=r"1 sample.*minimum of 2 is required by LSTM"),
+        ):
+            estimator.fit(one, y)
+    partial_fit(estimator, one, y)
+    assert len(estimator.predict(one)) == 1
+
+
+# Shapes that differ from those fitted.
+
+
+@both
+@pytest.mark.parametrize(
+    ("kind", "other", "message"),
+    [
+        ("dense", DENSE.transpose(0, 2, 1), r"5 features.*expecting 2 .*transpose\(0, 2, 1\)"),
+        ("dense", [x[:, :1] for x in RAGGED], "1 features.*expecting 2"),
+        ("ragged", [x[:, :1] for x in RAGGED], "1 features.*expecting 2"),
+        ("dense", FLAT, r"fitted on sequences of 2 features.*X is not 3-D"),
+        ("ragged", FLAT, r"fitted on sequences of 2 features.*X is not 3-D"),
+        ("flat", DENSE, "fitted on a 2-D X of 5 columns"),
+        ("flat", RAGGED, "fitted on a 2-D X of 5 columns"),
+        ("flat", FLAT[:, :4], "X has 4 features, but LSTM.* is expecting 5"),
+    ],
+)
+def test_another_shape_than_was_fitted(cls, kind, other, message):
+    y = make_target(cls, other)
+    estimator = copy.deepcopy(_fitted(cls, kind))
+    warm = copy.deepcopy(estimator).set_params(warm_start=True)
+    for owner, call in (
+        (estimator, lambda: estimator.predict(other)),
+        (estimator, lambda: partial_fit(estimator, other, y)),
+        (warm, lambda: warm.fit(other, y)),
+    ):
+        with Unchanged(owner, other, y), pytest.raises(ValueError, match=f"(?s){message}"):
+            call()
+    estimator.fit(other, y)
+
+
+@both
+def test_timesteps_must_divide_the_columns(cls):
+    assert_refused(cls, FLAT, ValueError, "5 columns, which timesteps=3", kind="flat", timesteps=3)
+
+
+# Values that are no numbers.
+
+
+def put(value, form, sample=3, step=2, feature=1):
+    """Return sequences of one form in which a single value is bad."""
+    X = [sequence.astype(object if isinstance(value, str) else None) for sequence in DENSE]
+    X[sample] = X[sample].astype(np.result_type(np.asarray(value), X[sample]))
+    X[sample][step, feature] = value
+    return X if form == "ragged" else np.array(X)
+
+
+PLACE = "sample 3, timestep 2"
+
+
+@both
+@pytest.mark.parametrize("form", ["dense", "ragged"])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.inf, "infinity"),
+        (-np.inf, "infinity"),
+        (np.nan, "NaN in some features but not in all"),
+        (1j, "Complex data not supported"),
+        ("seven", "could not convert string to float: 'seven'"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_place(cls, form, value, message):
+    X = put(value, form)
+    assert_refused(cls, X, ValueError, f"(?s){PLACE}.*{message}|{message}.*{PLACE}")
+
+
+@both
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.inf, "infinity"),
+        (1j, "Complex data not supported"),
+        ("seven", "could not convert string to float: 'seven'"),
+    ],
+)
+def test_a_bad_value_of_a_row_is_named_with_its_place(cls, value, message):
+    X = put(value, "dense")[:, :, 1]
+    match = f"(?s){PLACE}.*{message}|{message}.*{PLACE}"
+    assert_refused(cls, X, ValueError, match, kind="flat")
+
+
+@both
+@pytest.mark.parametrize("value", [np.inf, np.nan, 1j, "seven"])
+def test_timesteps_name_the_step_within_the_row(cls, value):
+    X = put(value, "dense").reshape(N, 10)
+    with pytest.raises(ValueError, match=PLACE):
+        quick(cls, timesteps=5).fit(X, target_for(cls, N))
+
+
+@both
+def test_a_bad_value_is_found_in_windows_of_a_series(cls):
+    series = np.random.RandomState(0).normal(size=(30, 2))
+    windows = np.lib.stride_tricks.sliding_window_view(series, 5, axis=0).transpose(0, 2, 1)
+    quick(cls).fit(windows, target_for(cls, 26))
+    series[10, 1] = np.nan
+    # Row 10 is first seen as the last step of window 6.
+    with pytest.raises(ValueError, match="sample 6, timestep 4 NaN in some"):
+        quick(cls).fit(windows, target_for(cls, 26))
+    series[10] = np.nan
+    estimator = quick(cls).fit(windows, target_for(cls, 26))
+    assert np.isfinite(outputs(estimator, windows)).all()
+
+
+@given(
+    samples=st.sets(st.integers(0, 5), min_size=1, max_size=3),
+    step=st.integers(0, 3),
+    feature=st.integers(0, 2),
+    value=st.sampled_from([np.nan, np.inf]),
+    as_list=st.booleans(),
+)
+def test_the_first_bad_value_is_the_one_that_is_named(samples, step, feature, value, as_list):
+    X = np.zeros((6, 4, 3))
+    X[sorted(samples), step, feature] = value
+    message = f"sample {min(samples)}, timestep {step} "
+    with pytest.raises(ValueError, match=message):
+        quick(LSTMRegressor).fit(list(X) if as_list else X, np.arange(6.0))
+
+
+@both
+@pytest.mark.parametrize("form", ["dense", "ragged"])
+def test_a_value_too_large_for_the_dtype(cls, form):
+    X = put(1e39, form)
+    message = f"{PLACE} infinity or a value too large for float32"
+    with pytest.raises(ValueError, match=message):
+        quick(cls, dtype="float32").fit(X, target_for(cls, N))
+    estimator = quick(cls).fit(DENSE.astype(np.float32), target_for(cls, N))
+    with Unchanged(estimator, X), pytest.raises(ValueError, match=message):
+        estimator.predict(X)
+    quick(cls).fit(X, target_for(cls, N))
+
+
+@both
+@pytest.mark.parametrize("dtype", ["datetime64[s]", "timedelta64[s]"])
+def test_times_are_no_numbers(cls, dtype):
+    assert_refused(cls, DENSE.astype(int).astype(dtype), (TypeError, ValueError), "time")
+
+
+@both
+@pytest.mark.parametrize("X", [DENSE, FLAT])
+def test_strings_that_are_numbers_are_strings_all_the_same(cls, X):
+    with pytest.raises(ValueError, match="strings"):
+        quick(cls).fit(X.astype(str), target_for(cls, N))
+
+
+# Targets.
+
+
+def assert_target_refused(cls, y, message, X=DENSE, error=ValueError):
+    for estimator in estimators_in_any_state(cls):
+        with Unchanged(estimator, X, y), pytest.raises(error, match=message):
+            estimator.fit(X, y)
+        with Unchanged(estimator, X, y), pytest.raises(error, match=message):
+            estimator.partial_fit(X, y)
+
+
+def with_value(value, dtype=float):
+    y = (np.arange(N) % 2).astype(dtype)
+    y[4] = value
+    return y
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "requires y to be passed"),
+        (with_value(np.nan), "y contains NaN"),
+        (with_value(np.inf), "y contains infinity"),
+        (with_value(1j, complex), "Complex data"),
+        (with_value("a", object), "could not convert string to float: 'a'"),
+        (np.arange(N - 1.0), r"inconsistent numbers of samples: \[20, 19\]"),
+        (np.ones((N, 2, 2)), r"y has the shape \(20, 2, 2\)"),
+        (np.ones((N, 0)), r"y has the shape \(20, 0\)|0 feature"),
+    ],
+)
+def test_bad_targets_of_a_regressor(y, message):
+    assert_target_refused(LSTMRegressor, y, message)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e39), (None, 1e300)])
+def test_a_target_too_large(dtype, size):
+    estimator = quick(LSTMRegressor, dtype=dtype)
+    y = size * np.arange(1.0, N + 1)
+    with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=r"y contains .*too large"):
+        estimator.fit(DENSE, y)
+
+
+def test_the_number_of_outputs_is_kept():
+    estimator = quick(LSTMRegressor).fit(DENSE, np.ones((N, 2)))
+    for y in (np.ones(N), np.ones((N, 3))):
+        with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match="first fitted with 2"):
+            estimator.partial_fit(DENSE, y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "requires y to be passed"),
+        (with_value(np.nan), "y contains NaN"),
+        (with_value(np.inf), "y contains infinity"),
+        (with_value(0.5), "Unknown label type: continuous"),
+        (np.arange(N - 1) % 2, r"inconsistent numbers of samples: \[20, 19\]"),
+        (np.ones((N, 2, 2)), "Unknown label type"),
+        (np.array([["a", "b"]] * N), r"y should be a 1d array, got an array of shape \(20, 2\)"),
+        (
+            np.arange(2 * N).reshape(N, 2),
+            r"y should be a 1d array, got an array of shape \(20, 2\)",
+        ),
+    ],
+)
+def test_bad_targets_of_a_classifier(y, message):
+    for estimator in estimators_in_any_state(LSTMClassifier):
+        with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=message):
+            estimator.fit(DENSE, y)
+        with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=message):
+            estimator.partial_fit(
+                DENSE, y, classes=None if hasattr(estimator, "classes_") else [0, 1]
+            )
+
+
+@pytest.mark.parametrize("label", [1, 1.0, "only", True])
+def test_one_class_is_not_enough(label):
+    estimator = quick(LSTMClassifier)
+    y = np.full(N, label)
+    message = f"at least 2 classes, but y has only the class {label!r}"
+    with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=message):
+        estimator.fit(DENSE, y)
+
+
+# Weights.
+
+
+@both
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.zeros(N), "at least one non-zero"),
+        (with_value(-1), "Negative values in data passed to `sample_weight`"),
+        (with_value(np.nan), "sample_weight contains NaN"),
+        (with_value(np.inf), "sample_weight contains infinity"),
+        (np.ones(N - 1), r"sample_weight.shape == \(19,\), expected \(20,\)"),
+        (np.ones((N, 2)), "Sample weights must be 1D"),
+        (["heavy"] * N, "could not convert string to float"),
+    ],
+)
+def test_bad_weights(cls, weights, message):
+    y = make_target(cls, DENSE)
+    for estimator in estimators_in_any_state(cls):
+        with Unchanged(estimator, DENSE, y, weights), pytest.raises(ValueError, match=message):
+            estimator.fit(DENSE, y, sample_weight=weights)
+        with Unchanged(estimator, DENSE, y, weights), pytest.raises(ValueError, match=message):
+            partial_fit(estimator, DENSE, y, sample_weight=weights)
+
+
+# Parameters.
+
+BAD_PARAMETERS = {
+    "hidden_layer_sizes": [0, -1, (), (3, 0), (3, 2.5), 2.5, None, "32", (None,)],
+    "alpha": [-1e-9, np.nan, None, "0"],
+    "batch_size": [0, -1, 1.5, None, "all"],
+    "learning_rate_init": [0, -0.1, np.nan, None],
+    "max_iter": [0, -1, 2.5, None],
+    "shuffle": [None, "yes"],
+    "max_grad_norm": [0, -1.0, np.nan, "auto"],
+    "tol": [-1e-9, np.nan, None],
+    "n_iter_no_change": [0, -1, 2.5, None],
+    "early_stopping": [None, "yes"],
+    "validation_fraction": [0, 1, 1.5, -0.1, None],
+    "validation_split": ["first", None, 3],
+    "beta_1": [-0.1, 1.0, None],
+    "beta_2": [-0.1, 1.0, None],
+    "epsilon": [0, -1e-8, None],
+    "timesteps": [0, -1, 2.5, "auto"],
+    "dtype": ["float16", np.int64, int, "double"],
+    "random_state": [-1, "seed", 0.5],
+    "verbose": ["yes", None],
+    "warm_start": [None, "yes"],
+}
+
+
+@both
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name in BAD_PARAMETERS for value in BAD_PARAMETERS[name]]
+)
+def test_a_parameter_out_of_range(cls, name, value):
+    y = make_target(cls, DENSE)
+    for estimator in estimators_in_any_state(cls):
+        estimator.set_params(**{name: value})
+        with (
+            Unchanged(estimator, DENSE, y),
+            pytest.raises(ValueError, match=f"(?s){name}.*[Gg]ot"),
+        ):
+            estimator.fit(DENSE, y)
+        with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=name):
+            partial_fit(estimator, DENSE, y)
+
+
+@pytest.mark.parametrize("value", [None, "yes", 1.5])
+def test_normalize_y_out_of_range(value):
+    with pytest.raises(ValueError, match="'normalize_y' parameter"):
+        quick(LSTMRegressor, normalize_y=value).fit(DENSE, np.ones(N))
+
+
+@both
+def test_every_parameter_is_tried(cls):
+    others = {"normalize_y"} if cls is LSTMRegressor else set()
+    assert set(cls().get_params()) == set(BAD_PARAMETERS) | others
+
+
+# And after all that.
+
+
+@both
+def test_an_estimator_goes_on_after_an_error_as_if_there_had_been_none(cls):
+    y = make_target(cls, DENSE)
+    estimator = partial_fit(quick(cls), DENSE, y)
+    for X in (put(np.nan, "dense"), DENSE[:, :, :1], FLAT):
+        with pytest.raises(ValueError, match=r"NaN|features"):
+            partial_fit(estimator, X, y)
+    expected = partial_fit(partial_fit(quick(cls), DENSE, y), DENSE, y)
+    assert_same_fit(partial_fit(estimator, DENSE, y), expected)
