@@ -1,0 +1,164 @@
+"""Data frames of pandas and polars, as X, as y and as weights."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from _data import ESTIMATORS, Unchanged, assert_same_fit, make_target, outputs, partial_fit, quick
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+both = pytest.mark.parametrize("cls", ESTIMATORS)
+libraries = pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+
+VALUES = np.random.RandomState(0).normal(size=(20, 6))
+NAMES = [f"hour{k}" for k in range(6)]
+
+
+def frame_of(library, values=VALUES, names=NAMES):
+    return library.DataFrame(dict(zip(names, np.transpose(values), strict=True)))
+
+
+@both
+@libraries
+def test_a_frame_is_read_like_its_values(cls, library):
+    frame, y = frame_of(library), make_target(cls, VALUES)
+    estimator = quick(cls).fit(frame, y)
+    assert estimator.feature_names_in_.tolist() == NAMES
+    assert estimator.n_features_in_ == 6
+    from_values = quick(cls).fit(VALUES, y)
+    assert not hasattr(from_values, "feature_names_in_")
+    assert_same_fit(estimator, from_values)
+    np.testing.assert_array_equal(outputs(estimator, frame), outputs(from_values, VALUES))
+    partial_fit(estimator, frame, y)
+
+
+@both
+@libraries
+def test_targets_and_weights_may_be_series(cls, library):
+    y, weights = make_target(cls, VALUES), np.linspace(0.5, 2, 20)
+    estimator = quick(cls).fit(
+        frame_of(library), library.Series(y), sample_weight=library.Series(weights)
+    )
+    assert_same_fit(estimator, quick(cls).fit(VALUES, y, sample_weight=weights))
+
+
+@libraries
+def test_a_frame_of_targets(library):
+    Y = VALUES[:, :2]
+    targets = frame_of(library, Y, ["load", "price"])
+    estimator = quick(LSTMRegressor).fit(frame_of(library), targets)
+    assert_same_fit(estimator, quick(LSTMRegressor).fit(VALUES, Y))
+    assert estimator.predict(frame_of(library)).shape == (20, 2)
+    labels = frame_of(library, (Y > 0).astype(int), ["cold", "wet"])
+    estimator = quick(LSTMClassifier).fit(VALUES, labels)
+    assert_same_fit(estimator, quick(LSTMClassifier).fit(VALUES, (Y > 0).astype(int)))
+
+
+@both
+@libraries
+def test_other_names_are_refused(cls, library):
+    estimator = quick(cls).fit(frame_of(library), make_target(cls, VALUES))
+    other = frame_of(library, names=[*NAMES[:5], "hour24"])
+    for call in (estimator.predict, lambda X: partial_fit(estimator, X, make_target(cls, VALUES))):
+        with Unchanged(estimator), pytest.raises(ValueError, match=r"(?s)names.*hour24"):
+            call(other)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        estimator.predict(VALUES)
+
+
+@both
+@libraries
+def test_names_are_forgotten_with_another_fit(cls, library):
+    y = make_target(cls, VALUES)
+    estimator = quick(cls).fit(frame_of(library), y).fit(VALUES.reshape(20, 3, 2), y)
+    assert not hasattr(estimator, "feature_names_in_")
+    assert estimator.fit(frame_of(library), y).feature_names_in_.tolist() == NAMES
+
+
+@both
+@libraries
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_frames_keep_their_dtype(cls, library, dtype):
+    frame = frame_of(library, VALUES.astype(dtype))
+    estimator = quick(cls).fit(frame, make_target(cls, VALUES))
+    assert outputs(estimator, frame).dtype == dtype
+
+
+@both
+@libraries
+def test_missing_values_of_a_frame_are_missing_steps(cls, library):
+    values = VALUES.copy()
+    values[::3, :2] = np.nan
+    y = make_target(cls, VALUES)
+    expected = quick(cls).fit(values, y)
+    assert_same_fit(quick(cls).fit(frame_of(library, values), y), expected)
+    missing = [[None if np.isnan(value) else value for value in row] for row in values.T.tolist()]
+    frame = library.DataFrame(dict(zip(NAMES, missing, strict=True)))
+    assert_same_fit(quick(cls).fit(frame, y), expected)
+
+
+@both
+@pytest.mark.parametrize("dtype", ["Float64", "Int64"])
+def test_nullable_types_of_pandas(cls, dtype):
+    whole = np.round(10 * VALUES)
+    whole[2, 3] = np.nan
+    y = make_target(cls, VALUES)
+    frame = pd.DataFrame(whole, columns=NAMES).astype(dtype)
+    assert frame.isna().to_numpy().sum() == 1
+    assert_same_fit(quick(cls).fit(frame, y), quick(cls).fit(whole, y))
+
+
+@both
+@libraries
+def test_timesteps_of_a_frame(cls, library):
+    y = make_target(cls, VALUES)
+    estimator = quick(cls, timesteps=3).fit(frame_of(library), y)
+    assert estimator.feature_names_in_.tolist() == NAMES
+    assert_same_fit(estimator, quick(cls).fit(VALUES.reshape(20, 3, 2), y))
+
+
+@both
+@libraries
+def test_a_list_of_frames_is_ragged(cls, library):
+    lengths = 1 + np.arange(20) % 6
+    ragged = [VALUES[:length, :2] for length in lengths]
+    frames = [frame_of(library, values, NAMES[:2]) for values in ragged]
+    y = make_target(cls, ragged)
+    estimator = quick(cls).fit(frames, y)
+    assert_same_fit(estimator, quick(cls).fit(ragged, y))
+    np.testing.assert_array_equal(outputs(estimator, frames), outputs(estimator, ragged))
+
+
+@both
+@libraries
+def test_a_frame_of_strings_is_refused(cls, library):
+    frame = library.DataFrame({"hour0": [0.5, 1.5], "hour1": ["a", "b"]})
+    with pytest.raises(ValueError, match="could not convert string to float: 'a'"):
+        quick(cls).fit(frame, make_target(cls, VALUES)[:2])
+
+
+@both
+@libraries
+def test_a_pipeline_on_a_frame_of_series(cls, library):
+    series, names = VALUES[:, :2], ["temperature", "load"]
+    y = make_target(cls, VALUES)
+    pipeline = make_pipeline(StandardScaler(), SlidingWindow(3), quick(cls))
+    frame = frame_of(library, series, names)
+    pipeline.fit(frame, library.Series(y))
+    assert pipeline.feature_names_in_.tolist() == names
+    expected = pipeline.predict(frame)
+    # The scaler sums columns that lie in memory in another way, in another order.
+    np.testing.assert_allclose(pipeline.fit(series, y).predict(series), expected, rtol=1e-12)
+
+
+@libraries
+def test_a_series_in_a_frame_is_cut_by_cross_validation(library):
+    pipeline = make_pipeline(SlidingWindow(3), quick(LSTMRegressor))
+    frame, y = frame_of(library), VALUES.sum(axis=1)
+    predicted = cross_val_predict(pipeline, frame, y, cv=2)
+    np.testing.assert_array_equal(predicted, cross_val_predict(pipeline, VALUES, y, cv=2))
