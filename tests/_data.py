@@ -1,5 +1,9 @@
 """Small data and quick estimators that several test files use."""
 
+import os
+import subprocess
+import sys
+
 import joblib
 import numpy as np
 
@@ -62,6 +66,15 @@ def assert_same_fit(a, b):
         np.testing.assert_array_equal(ours, theirs)
     assert a.loss_curve_ == b.loss_curve_
     assert (a.n_iter_, a.t_) == (b.n_iter_, b.t_)
+
+
+def run_python(*arguments, cwd):
+    """Run a Python of its own, which can import what this one can; return what it prints."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, *arguments]
+    return subprocess.run(
+        command, check=True, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True
+    ).stdout
 
 
 class Unchanged:

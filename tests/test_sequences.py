@@ -1,10 +1,7 @@
 """What scikit-learn's common checks ask of 2-D X, asked of 3-D X and of lists of sequences."""
 
 import copy
-import os
 import pickle
-import subprocess
-import sys
 from functools import cache
 
 import joblib
@@ -20,6 +17,7 @@ from _data import (
     outputs,
     partial_fit,
     quick,
+    run_python,
     without_missing,
 )
 from hypothesis import given, settings
@@ -251,29 +249,23 @@ def test_a_memory_mapped_estimator_predicts_and_goes_on_learning(cls, form, tmp_
 
 
 IN_ANOTHER_PROCESS = """
-import sys, joblib
+import joblib
 from _data import outputs, partial_fit
-cases = joblib.load(sys.argv[1])
+
 answers = []
-for estimator, X, y in cases:
+for estimator, X, y in joblib.load("cases"):
     before = outputs(estimator, X)
-    partial_fit(estimator, X, y)
-    answers.append((before, estimator))
-joblib.dump(answers, sys.argv[2])
+    answers.append((before, partial_fit(estimator, X, y)))
+joblib.dump(answers, "answers")
 """
 
 
 def test_a_pickle_is_as_good_in_another_process(cls, tmp_path):
     cases = [fitted(cls, form) for form in FORMS]
     joblib.dump(cases, tmp_path / "cases")
-    arguments = [tmp_path / "cases", tmp_path / "answers"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run(
-        [sys.executable, "-c", IN_ANOTHER_PROCESS, *arguments], check=True, env=environment
-    )
-    for (estimator, X, y), (there, trained_there) in zip(
-        cases, joblib.load(tmp_path / "answers"), strict=True
-    ):
+    run_python("-W", "error", "-c", IN_ANOTHER_PROCESS, cwd=tmp_path)
+    answers = joblib.load(tmp_path / "answers")
+    for (estimator, X, y), (there, trained_there) in zip(cases, answers, strict=True):
         np.testing.assert_array_equal(there, outputs(estimator, X))
         assert_same_fit(trained_there, partial_fit(estimator, X, y))
 
