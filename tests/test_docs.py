@@ -1,0 +1,160 @@
+"""The code in README.md and docs/ runs and gives what the page says; the API page is complete."""
+
+import contextlib
+import doctest
+import importlib
+import io
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCTEST_OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+# A fence of Markdown, a directive of reStructuredText, or prompts that stand on their own.
+BLOCK = re.compile(
+    r"^```(?P<fence>\w+)\n(?P<fenced>(?:.*\n)*?)```$"
+    r"|^\.\. code-block:: (?P<directive>\w+)\n(?P<indented>(?:[ ]+.*\n|\n)+)"
+    r"|^(?P<prompts>[ ]*>>> .*\n(?:.*\S.*\n)*)",
+    re.MULTILINE,
+)
+
+
+def read(path):
+    return path.read_text(encoding="utf-8")
+
+
+PAGES = [
+    path
+    for pattern in ("*.md", "docs/*.md", "docs/*.rst")
+    for path in sorted(ROOT.glob(pattern))
+    if re.search(r"^```python|^\.\. code-block:: python|^ *>>> ", read(path), re.MULTILINE)
+]
+
+
+def run_page(path):
+    """Run the Python blocks of a page, in order and in one namespace.
+
+    A block with prompts is a doctest. What any other block prints must be what a block of text
+    right behind it says.
+    """
+    page = read(path)
+    namespace = {"__name__": "__main__"}
+    printed = None
+    for block in BLOCK.finditer(page):
+        language = block["fence"] or block["directive"] or "python"
+        code = textwrap.dedent(block[block.lastgroup])
+        n_lines_before = page.count("\n", 0, block.start(block.lastgroup))
+        if language == "text" and printed is not None:
+            assert printed.strip() == code.strip(), f"{path}, line {n_lines_before + 1}"
+        printed = None
+        if language == "python" and ">>> " in code:
+            run_prompts(code, namespace, path, n_lines_before)
+        elif language == "python":
+            # Behind as many empty lines, so that a traceback shows the lines of the page.
+            program = compile("\n" * n_lines_before + code, path, "exec")
+            with contextlib.redirect_stdout(io.StringIO()) as output:
+                exec(program, namespace)
+            printed = output.getvalue()
+
+
+def run_prompts(code, namespace, path, n_lines_before):
+    """Run a block with prompts; fail with doctest's report, which names file and line."""
+    examples = doctest.DocTestParser().get_examples(code)
+    test = doctest.DocTest(examples, {}, path.name, str(path), n_lines_before, code)
+    test.globs = namespace  # not a copy of it
+    runner = doctest.DocTestRunner(optionflags=DOCTEST_OPTIONS)
+    report = io.StringIO()
+    if runner.run(test, out=report.write, clear_globs=False).failed:
+        pytest.fail(report.getvalue(), pytrace=False)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_page(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # some blocks write files
+    run_page(path)
+
+
+GOOD_MD = """
+```python
+x = 2
+print(x)
+```
+
+```text
+2
+```
+
+```bash
+not python
+```
+"""
+GOOD_RST = """
+.. code-block:: python
+
+    x = 2
+
+    print(x)
+
+Text.
+
+>>> x + 1
+3
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "page"), [("page.md", GOOD_MD), ("page.rst", GOOD_RST)], ids=["md", "rst"]
+)
+def test_run_page_accepts_a_good_page(name, page, tmp_path):
+    path = tmp_path / name
+    path.write_text(page, encoding="utf-8")
+    run_page(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "page", "line"),
+    [
+        ("printed.md", GOOD_MD.replace("\n2\n", "\n3\n"), 8),
+        ("raises.md", GOOD_MD.replace("print(x)", "print(y)"), 4),
+        ("not_python.md", GOOD_MD.replace("bash", "python"), 12),
+        ("raises.rst", GOOD_RST.replace("print(x)", "print(y)"), 6),
+        ("prompts.rst", GOOD_RST.replace("x + 1", "x + 2"), 10),
+    ],
+    ids=["output", "error in md", "no Python", "error in rst", "prompts"],
+)
+def test_run_page_names_file_and_line_of_what_is_wrong(name, page, line, tmp_path):
+    path = tmp_path / name
+    path.write_text(page, encoding="utf-8")
+    with pytest.raises(BaseException) as error:  # noqa: PT011 - pytest.fail is no Exception
+        run_page(path)
+    *_, last = error.traceback
+    report = f"{error.value}\n{last.path}, line {last.lineno + 1}"
+    assert re.search(rf"{re.escape(name)}\W+line {line}\b", report)
+
+
+def listed_names(page):
+    """Names that the API page lists, by module."""
+    parts = re.split(r"^\.\. currentmodule:: (\S+)$", page, flags=re.MULTILINE)[1:]
+    return {
+        module: [
+            *re.findall(r"^    (\w+)$", part, re.MULTILINE),
+            *re.findall(r"^\.\. py:data:: (\w+)$", part, re.MULTILINE),
+        ]
+        for module, part in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+@pytest.mark.parametrize("module", ["sklstm", "sklstm.nn", "sklstm.datasets"])
+def test_api_page_lists_what_is_public(module):
+    listed = listed_names(read(ROOT / "docs" / "api.rst"))[module]
+    assert sorted(listed) == sorted(importlib.import_module(module).__all__)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_make_has_the_targets_that_are_named(name):
+    named = set(re.findall(r"^make ([\w-]+)|`make ([\w-]+)`", read(ROOT / name), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", read(ROOT / "Makefile"), re.MULTILINE))
+    assert {"".join(pair) for pair in named} <= targets
