@@ -557,7 +557,7 @@ def test_training_that_diverges_changes_nothing(cls, X, y, call):
     ):
         partial_fit(estimator, X, y) if call == "partial_fit" else estimator.fit(X, y)
     # And it goes on as if nothing had been.
-    estimator.set_params(learning_rate_init=0.001, max_grad_norm=1.0, warm_start=False)
+    estimator.set_params(**quick(cls).get_params())
     expected = partial_fit(partial_fit(quick(cls), X, y), X, y)
     assert_same_fit(partial_fit(estimator, X, y), expected)
 

@@ -8,11 +8,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 
 # The checks want to see that something is learned, and they want weights to equal repetition to
-# seven digits. Fewer but larger steps than the default give both: late in training, when the loss
-# is all but zero, Adam blows the rounding of sums in another order up a little in each step, and
-# after hundreds of them no two ways to the same sum agree to seven digits. scikit-learn checks its
-# own MLP with less than the default max_iter, too. One batch holds the 27 rows that the check of
-# the weights repeats; over smaller batches repetition is not the same computation.
+# seven digits. Few but not too small steps give both: late in training, when the loss is all but
+# zero, each step of Adam blows up a little what rounding makes of sums in another order, and after
+# hundreds of steps no two ways to the same sum agree to seven digits. scikit-learn checks its own
+# MLP with less than the default max_iter, too. One batch holds the 27 rows that the check of the
+# weights makes by repetition; over smaller batches that is not the same computation.
 FEW_STEPS = {"learning_rate_init": 0.01, "max_iter": 50}
 
 LSTMS = [

@@ -12,6 +12,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassifier
 from sklearn.linear_model import Ridge
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     KFold,
@@ -200,23 +201,27 @@ def test_one_estimator_for_each_output():
 
 @both
 def test_weights_are_routed_through_a_pipeline_in_a_search(cls):
-    weights = np.linspace(0.1, 2, 120)
-    name = cls.__name__.lower()
+    y, weights = targets(cls), np.linspace(0.1, 2, 120)
+    cv = TimeSeriesSplit(2)
     with config_context(enable_metadata_routing=True):
         pipeline = forecaster(cls)
         pipeline[0].set_fit_request(sample_weight=False)
-        pipeline[-1].set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
-        search = GridSearchCV(pipeline, {f"{name}__alpha": [0.0, 1.0]}, cv=TimeSeriesSplit(2))
-        search.fit(SERIES, targets(cls), sample_weight=weights)
+        pipeline[-1].set_fit_request(sample_weight=True)
+        scorer = get_scorer("r2" if cls is LSTMRegressor else "accuracy")
+        scorer = scorer.set_score_request(sample_weight=True)
+        grid = {f"{cls.__name__.lower()}__alpha": [0.0, 1.0]}
+        search = GridSearchCV(pipeline, grid, cv=cv, scoring=scorer)
+        search.fit(SERIES, y, sample_weight=weights)
+        # The same by hand: the refitted pipeline, and a score of the first fold.
         best = clone(pipeline).set_params(**search.best_params_)
-        best.fit(SERIES, targets(cls), sample_weight=weights)
-        (train, test), _ = TimeSeriesSplit(2).split(SERIES)
+        best.fit(SERIES, y, sample_weight=weights)
+        train, test = next(cv.split(SERIES))
         fold = clone(pipeline).set_params(**search.cv_results_["params"][0])
-        fold.fit(SERIES[train], targets(cls)[train], sample_weight=weights[train])
-        score = fold.score(SERIES[test], targets(cls)[test], sample_weight=weights[test])
+        fold.fit(SERIES[train], y[train], sample_weight=weights[train])
+        score = scorer(fold, SERIES[test], y[test], sample_weight=weights[test])
     assert_same_fit(search.best_estimator_[-1], best[-1])
     assert search.cv_results_["split0_test_score"][0] == score
-    unweighted = forecaster(cls).set_params(**search.best_params_).fit(SERIES, targets(cls))
+    unweighted = forecaster(cls).set_params(**search.best_params_).fit(SERIES, y)
     assert unweighted[-1].loss_curve_ != best[-1].loss_curve_
 
 
