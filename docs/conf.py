@@ -26,7 +26,6 @@ exclude_patterns = ["_build"]
 autodoc_typehints = "none"  # the docstrings say more
 autodoc_member_order = "groupwise"
 numpydoc_class_members_toctree = False  # methods are on the page of their class
-numpydoc_show_inherited_class_members = {"sklstm.nn.Batch": False}  # nothing of tuple
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"sklstm {release}"

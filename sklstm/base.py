@@ -24,6 +24,7 @@ from sklstm.nn.losses import Loss
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.optimizers import Adam
 from sklstm.sequences import Sequences
+from sklstm.threads import one_blas_thread
 from sklstm.training import ConvergenceMonitor, Trainer, TrainingSet, predict_raw
 from sklstm.validation import check_sequences, check_weights
 
@@ -174,7 +175,8 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             self._validate_params()
             first = not (self.warm_start and hasattr(self, "_network"))
             data = self._prepare(X, y, sample_weight, first=first, min_samples=2)
-            converged = self._train(data, self.max_iter, early_stopping=self.early_stopping)
+            with one_blas_thread():
+                converged = self._train(data, self.max_iter, early_stopping=self.early_stopping)
         if not converged:
             warnings.warn(
                 f"{type(self).__name__} did {self.max_iter} epochs (max_iter) and has not "
@@ -202,7 +204,8 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
                 )
             first = not hasattr(self, "_network")
             data = self._prepare(X, y, sample_weight, classes, first=first)
-            self._train(data, 1, early_stopping=False)
+            with one_blas_thread():
+                self._train(data, 1, early_stopping=False)
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
@@ -240,7 +243,8 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             )
         dtype = self._parameters.dtype
         weights = check_weights(sample_weight, sequences, dtype)
-        target = self._scale_target(target, weights, reset=first).T.astype(dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            target = self._scale_target(target, weights, reset=first).T.astype(dtype)
         if not np.isfinite(target).all():
             raise ValueError(f"y contains a value too large for {dtype}; use dtype='float64'.")
         return TrainingSet(sequences, np.arange(len(sequences)), target, weights)
@@ -390,14 +394,15 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         """Compute the head's linear outputs, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         sequences = self._check_sequences(X, reset=False)
-        return predict_raw(self._network, self._parameters, sequences).T
+        with one_blas_thread():
+            return predict_raw(self._network, self._parameters, sequences).T
 
     @property
     def coefs_(self) -> list[Floats]:
         """Weights: W_x and W_h of each LSTM layer in turn, then those of the head.
 
         Of shape (4 * n_units, n_inputs) and (4 * n_units, n_units), rows in the gate order i, f,
-        g, o, and (n_outputs, n_units). A copy.
+        g, o, as :func:`sklstm.nn.lstm` takes them, and (n_outputs, n_units). A copy.
         """
         check_is_fitted(self)
         return self._network.unpack(self._parameters)[0]

@@ -86,7 +86,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Class labels in sorted order; for multilabel targets the numbers of the columns.
     n_features_in_ : int
         Columns of a 2-D X, features per time step of a 3-D X or of a list.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X has names that are all strings.
     n_outputs_ : int
         Outputs of the head.
@@ -136,7 +136,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     ----------
     .. [1] S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
        1997.
-    .. [2] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+    .. [2] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization",
+       ICLR 2015.
 
     Examples
     --------
@@ -305,9 +306,19 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self, y: Any, sequences: Sequences, classes: ArrayLike | None, *, reset: bool
     ) -> NDArray[Any]:
         check_present(self, y)
+        y = check_array(
+            y,
+            accept_sparse="csr",
+            ensure_2d=False,
+            allow_nd=True,
+            dtype=None,
+            input_name="y",
+            estimator=self,
+        )
         check_classification_targets(y)
         is_multilabel = _is_indicator(y)
-        y = check_array(y, accept_sparse=True) if is_multilabel else column_or_1d(y, warn=True)
+        if not is_multilabel:
+            y = column_or_1d(y, warn=True)
         check_consistent_length(sequences, y)
         if reset:
             # The columns of an indicator matrix are its classes.
@@ -318,7 +329,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             if len(self.classes_) < 2 and not is_multilabel:
                 raise ValueError(
                     f"{type(self).__name__} needs samples of at least 2 classes, but y has only "
-                    f"the class {self.classes_[0]!r}."
+                    f"the class {self.classes_.tolist()[0]!r}."
                 )
         self._check_classes(y, classes, is_multilabel)
         # (n_samples, 1) for two classes, else a column for each class or label

@@ -78,7 +78,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     ----------
     n_features_in_ : int
         Columns of a 2-D X, features per time step of a 3-D X or of a list.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X has names that are all strings.
     n_outputs_ : int
         Outputs of the head.
@@ -129,7 +129,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     ----------
     .. [1] S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
        1997.
-    .. [2] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+    .. [2] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization",
+       ICLR 2015.
 
     Examples
     --------
@@ -269,6 +270,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 scale = np.sqrt(np.average((target - mean) ** 2, axis=0, weights=weights))
                 # A constant target has a spread of no more than rounding.
                 scale[scale <= 10 * np.finfo(target.dtype).eps * np.abs(mean)] = 1
+            if not np.isfinite(scale).all():
+                raise ValueError(
+                    "y contains values too large to be standardised; divide it by a constant."
+                )
             self._y_mean = mean.astype(weights.dtype)
             self._y_scale = scale.astype(weights.dtype)
         return (target - self._y_mean) / self._y_scale

@@ -70,21 +70,31 @@ def check_sequences(
     """
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         X = list(X)
-    if isinstance(X, list | tuple) and len(X) > 0 and _n_dims(X[0]) == 2:
+    n_dims = _n_dims(X)
+    if isinstance(X, list | tuple) and (n_dims is None or n_dims == 3):
         return _check_ragged(estimator, X, reset, dtype, min_samples)
-    if _n_dims(X) == 3:
+    if n_dims == 3:
         return _check_dense(estimator, X, reset, dtype, min_samples)
+    if n_dims is not None and n_dims > 3:
+        raise ValueError(
+            f"Found X with dim {n_dims}, but X must be of shape (n_samples, n_timesteps, "
+            "n_features), which is dim 3, or of shape (n_samples, n_columns)."
+        )
     return _check_table(estimator, X, reset, timesteps, dtype, min_samples)
 
 
-def _n_dims(X: Any) -> int:
-    """Count the dimensions of an array-like without converting it where it knows them itself."""
+def _n_dims(X: Any) -> int | None:
+    """Count the dimensions of an array-like; None for a list of what is not all of one shape."""
     if hasattr(X, "shape"):
         return len(X.shape)
+    if isinstance(X, list | tuple) and len(X) > 0 and hasattr(X[0], "shape"):
+        # Not converted: the arrays in it may be large.
+        shapes = {np.shape(element) for element in X}
+        return 1 + len(X[0].shape) if len(shapes) == 1 else None
     try:
         return np.asarray(X).ndim
     except ValueError:  # nested lists of unequal lengths
-        return 1
+        return None
 
 
 def _check_table(
@@ -153,9 +163,10 @@ def _check_ragged(
         )
     sequences: list[NDArray[Any]] = []
     for number, sequence in enumerate(X):
-        if _n_dims(sequence) != 2:
+        if (n_dims := _n_dims(sequence)) != 2:
             raise ValueError(
-                f"X[{number}] has {_n_dims(sequence)} dimension(s), but each sequence in a list "
+                f"X[{number}] has {n_dims or 'no fixed number of'} dimension(s), but each sequence "
+                "in a list "
                 "must be of shape (n_timesteps_i, n_features); for one feature that is "
                 "sequence[:, np.newaxis]."
             )
@@ -189,13 +200,19 @@ def _to_numeric(
     check_params |= {"dtype": "numeric", "ensure_all_finite": False}
     try:
         if with_validate_data:
-            return validate_data(estimator, X, **check_params)
-        return check_array(X, estimator=estimator, input_name="X", **check_params)
+            values = validate_data(estimator, X, **check_params)
+        else:
+            values = check_array(X, estimator=estimator, input_name="X", **check_params)
+        if values.dtype == object:  # as polars gives strings
+            values = values.astype(np.float64)
     except (ValueError, TypeError) as error:
         place = _first_not_real(X, timesteps, number)
         if place is None:
             raise
         raise type(error)(f"{error}\nThe first such value is at {place}.") from error
+    if values.dtype.kind not in "buif":
+        raise ValueError(f"X must hold real numbers, but it is of dtype {values.dtype}.")
+    return values
 
 
 def _first_not_real(X: Any, timesteps: int | None, number: int | None) -> str | None:
@@ -324,7 +341,13 @@ def check_regression_target(estimator: BaseEstimator, y: Any, sequences: Sequenc
     """
     check_present(estimator, y)
     y = check_array(
-        y, ensure_2d=False, allow_nd=True, dtype="numeric", input_name="y", estimator=estimator
+        y,
+        ensure_2d=False,
+        allow_nd=True,
+        dtype="numeric",
+        order="C",
+        input_name="y",
+        estimator=estimator,
     )
     if y.ndim > 2 or 0 in y.shape:
         raise ValueError(

@@ -45,7 +45,7 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Columns of the series.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X has names that are all strings.
 
     See Also
@@ -134,8 +134,7 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         series = self._check(X, reset=False)
         n_rows, n_features = series.shape
         n_before = self.lag + (self.window_size - 1) * self.sampling_rate
-        if n_before > 0:
-            series = np.concatenate([self._padding_rows(series, n_before), series])
+        series = np.concatenate([self._padding_rows(series, n_before), series])
         per_row, per_feature = series.strides
         # The window of row t starts in row t of the padded series.
         windows = as_strided(
@@ -144,7 +143,7 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
             (per_row, self.sampling_rate * per_row, per_feature),
             writeable=False,
         )
-        return windows.reshape(n_rows, -1) if self.flatten else windows
+        return windows.copy().reshape(n_rows, -1) if self.flatten else windows
 
     def _check(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
         return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
@@ -157,6 +156,22 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         is_float = series.dtype.kind == "f"
         return np.full((n_rows, series.shape[1]), np.nan, series.dtype if is_float else np.float64)
 
+    def set_output(self, *, transform: str | None = None) -> SlidingWindow:
+        """Choose the container of the output; without ``flatten`` that is always an array.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"} or None, default=None
+            As for any transformer of scikit-learn. It has no effect on windows of shape (n_rows,
+            window_size, n_features), for which there is no frame.
+
+        Returns
+        -------
+        self : object
+            The transformer.
+        """
+        return super().set_output(transform=transform) if self.flatten else self
+
     @available_if(lambda self: self.flatten)  # type: ignore[untyped-decorator]
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Names of the output's columns; only with ``flatten``.
@@ -168,7 +183,7 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (window_size * n_features_in_,)
+        ndarray of shape (window_size * `n_features_in_`,)
             ``name_lagK`` for the value K rows before.
         """
         check_is_fitted(self)

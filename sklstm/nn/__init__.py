@@ -5,9 +5,9 @@ Nothing here knows of scikit-learn, and importing it imports nothing but NumPy.
 
 from sklstm.nn.cell import lstm_cell, sigmoid
 from sklstm.nn.initializers import glorot_uniform, lstm_biases, orthogonal
-from sklstm.nn.layer import lstm
+from sklstm.nn.layer import Packing, lstm
 from sklstm.nn.losses import BinaryCrossEntropy, CategoricalCrossEntropy, SquaredError
-from sklstm.nn.network import Batch, Network
+from sklstm.nn.network import Batch, Network, Workspace
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",
     "Network",
+    "Packing",
     "SquaredError",
+    "Workspace",
     "clip_by_global_norm",
     "glorot_uniform",
     "lstm",

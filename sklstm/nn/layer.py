@@ -462,18 +462,8 @@ def lstm(
     single = x.ndim == 2
     if single:
         x = x[:, None] if time_major else x[None]
-    n_units = W_h.shape[-1]
-    expected = {
-        "W_x": (4 * n_units, x.shape[-1]),
-        "W_h": (4 * n_units, n_units),
-        "b": (4 * n_units,),
-    }
-    for name, array in (("W_x", W_x), ("W_h", W_h), ("b", b)):
-        if x.ndim != 3 or array.shape != expected[name]:
-            raise ValueError(
-                f"{name} has the shape {array.shape}, but x of shape {x.shape} and {n_units} units "
-                f"(columns of W_h) need {name} of shape {expected[name]}."
-            )
+    _check_shapes(x, W_x, W_h, b)
+    n_units = W_h.shape[1]
     dtype = np.result_type(x, W_x, W_h, b, np.float32)
     x = x if time_major else x.transpose(1, 0, 2)
     n_timesteps, n_samples, n_features = x.shape
@@ -484,8 +474,15 @@ def lstm(
     buffers.load(x.transpose(0, 2, 1))
     buffers.reset()
     if initial_state is not None:
-        h_0, c_0 = (np.asarray(state).reshape(n_samples, n_units) for state in initial_state)
-        buffers.set_state(h_0.T, c_0.T)
+        state = [np.asarray(array) for array in initial_state]
+        shape = (n_units,) if single else (n_samples, n_units)
+        if len(state) != 2 or any(array.shape != shape for array in state):
+            raise ValueError(
+                f"initial_state must be a pair of arrays (h, c) of shape {shape} each, got the "
+                f"shapes {[array.shape for array in state]}."
+            )
+        h_0, c_0 = state
+        buffers.set_state(h_0.T.reshape(n_units, -1), c_0.T.reshape(n_units, -1))
     W = np.column_stack([W_x, W_h, b]).astype(dtype, copy=False)
     forward(W[gate_rows(n_units, KERNEL_ORDER)], buffers)
 
@@ -503,3 +500,25 @@ def lstm(
     if single:
         h, c = h[0], c[0]
     return (output, h, c) if return_state else output
+
+
+def _check_shapes(x: Floats, W_x: Floats, W_h: Floats, b: Floats) -> None:
+    if x.ndim != 3:
+        raise ValueError(
+            f"x has the shape {x.shape}, but must be of shape (n_samples, n_timesteps, n_features) "
+            "or (n_timesteps, n_features)."
+        )
+    if W_h.ndim != 2 or len(W_h) != 4 * W_h.shape[1]:
+        raise ValueError(
+            f"W_h has the shape {W_h.shape}, but must be of shape (4 * n_units, n_units)."
+        )
+    n_units = W_h.shape[1]
+    for name, array, shape in (
+        ("W_x", W_x, (4 * n_units, x.shape[2])),
+        ("b", b, (4 * n_units,)),
+    ):
+        if array.shape != shape:
+            raise ValueError(
+                f"{name} has the shape {array.shape}, but x with {x.shape[2]} features and W_h "
+                f"with {n_units} units need {name} of shape {shape}."
+            )

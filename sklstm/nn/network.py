@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,8 @@ _TAPE_SIZE = 1 << 22
 _MIN_COLUMNS = 64
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True)
+class Batch:
     """Sequences on their way into the network.
 
     Parameters

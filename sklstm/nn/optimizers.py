@@ -33,7 +33,8 @@ class Adam:
 
     References
     ----------
-    .. [1] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015.
+    .. [1] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization",
+       ICLR 2015.
 
     Examples
     --------
@@ -78,14 +79,15 @@ class Adam:
         """
         self.n_updates += 1
         m, v, scratch = self.first_moment, self.second_moment, gradient
-        # m = beta_1 m + (1 - beta_1) g  =  m + (1 - beta_1) (g - m);  likewise v with g^2
+        # v = beta_2 v + (1 - beta_2) g^2
         squared = gradient * gradient
-        scratch -= m
-        scratch *= 1 - self.beta_1
-        m += scratch
-        squared -= v
         squared *= 1 - self.beta_2
+        v *= self.beta_2
         v += squared
+        # m = beta_1 m + (1 - beta_1) g
+        scratch *= 1 - self.beta_1
+        m *= self.beta_1
+        m += scratch
         # theta -= learning_rate * m_hat / (sqrt(v_hat) + epsilon),
         # m_hat = m / (1 - beta_1^t),  v_hat = v / (1 - beta_2^t)
         correction_1 = 1 - self.beta_1**self.n_updates

@@ -1,0 +1,222 @@
+"""One measurement of one library, in a process of its own: ``worker.py LIBRARY TASK PARAMS``.
+
+Prints a line of JSON. Each library is used as a careful user of it would; nothing is shared
+between them but the data and the way of timing.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import numpy as np
+
+LEARNING_RATE = 1e-3
+
+
+def sequences(n_samples, n_timesteps, n_features, dtype="float32"):
+    """Noise to learn from: what it says does not matter to the clock."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_samples, n_timesteps, n_features), dtype=dtype)
+    return X, X[:, :, 0].mean(axis=1)
+
+
+class Sklstm:
+    """LSTMRegressor as it comes."""
+
+    def __init__(self, n_features, n_units, batch_size):
+        from sklstm import LSTMRegressor
+
+        self.estimator = LSTMRegressor(
+            n_units,
+            batch_size=batch_size,
+            learning_rate_init=LEARNING_RATE,
+            n_iter_no_change=np.inf,
+            random_state=0,
+        )
+
+    def fit(self, X, y, n_epochs):
+        import warnings
+
+        from sklearn.exceptions import ConvergenceWarning
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.estimator.set_params(max_iter=n_epochs).fit(X, y)
+
+    def predict(self, X):
+        return self.estimator.predict(X)
+
+
+class Torch:
+    """nn.LSTM and nn.Linear in the usual loop: random batches, clipping, Adam."""
+
+    def __init__(self, n_features, n_units, batch_size):
+        import torch
+
+        class Network(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.lstm = torch.nn.LSTM(n_features, n_units, batch_first=True)
+                self.head = torch.nn.Linear(n_units, 1)
+
+            def forward(self, x):
+                output, _ = self.lstm(x)
+                return self.head(output[:, -1])[:, 0]
+
+        self.torch, self.make_network, self.batch_size = torch, Network, batch_size
+
+    def fit(self, X, y, n_epochs):
+        torch = self.torch
+        torch.manual_seed(0)
+        X, y = torch.from_numpy(X), torch.from_numpy(y)
+        self.network = network = self.make_network().to(X.dtype)
+        optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+        for _ in range(n_epochs):
+            order = torch.randperm(len(X))
+            for first in range(0, len(X), self.batch_size):
+                rows = order[first : first + self.batch_size]
+                loss = ((network(X[rows]) - y[rows]) ** 2).mean() / 2
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                optimizer.step()
+
+    def predict(self, X, block=1024):
+        torch = self.torch
+        with torch.inference_mode():
+            X = torch.from_numpy(X)
+            return torch.cat([self.network(part) for part in X.split(block)]).numpy()
+
+
+class Skorch:
+    """NeuralNetRegressor around the same network."""
+
+    def __init__(self, n_features, n_units, batch_size):
+        import torch
+        from skorch import NeuralNetRegressor
+        from skorch.callbacks import GradientNormClipping
+
+        network = Torch(n_features, n_units, batch_size).make_network
+
+        class Column(network):
+            def forward(self, x):
+                return super().forward(x)[:, None]
+
+        self.settings = {
+            "module": Column,
+            "optimizer": torch.optim.Adam,
+            "lr": LEARNING_RATE,
+            "batch_size": batch_size,
+            "iterator_train__shuffle": True,
+            "train_split": None,
+            "callbacks": [GradientNormClipping(1.0)],
+            "verbose": 0,
+        }
+        self.make = NeuralNetRegressor
+
+    def fit(self, X, y, n_epochs):
+        self.estimator = self.make(max_epochs=n_epochs, **self.settings).fit(X, y[:, None])
+
+    def predict(self, X):
+        return self.estimator.predict(X)
+
+
+class Keras:
+    """Sequential([LSTM, Dense]) on the JAX backend."""
+
+    def __init__(self, n_features, n_units, batch_size):
+        import os
+
+        os.environ["KERAS_BACKEND"] = "jax"
+        import keras
+
+        self.keras, self.n_units, self.batch_size = keras, n_units, batch_size
+
+    def fit(self, X, y, n_epochs):
+        keras = self.keras
+        keras.utils.set_random_seed(0)
+        self.model = keras.Sequential([keras.layers.LSTM(self.n_units), keras.layers.Dense(1)])
+        self.model.compile(keras.optimizers.Adam(LEARNING_RATE, global_clipnorm=1.0), loss="mse")
+        self.model.fit(X, y, batch_size=self.batch_size, epochs=n_epochs, verbose=0)
+
+    def predict(self, X):
+        return self.model.predict(X, batch_size=1024, verbose=0)
+
+
+LIBRARIES = {"sklstm": Sklstm, "torch": Torch, "skorch": Skorch, "keras": Keras}
+
+
+def timed(function, *args):
+    """Seconds that a call takes."""
+    started = time.perf_counter()
+    function(*args)
+    return time.perf_counter() - started
+
+
+def train(library, n_features, n_units, n_timesteps, batch_size, n_batches, dtype="float32"):
+    """Milliseconds for an update: the slope of fit's time between two numbers of epochs."""
+    X, y = sequences(n_batches * batch_size, n_timesteps, n_features, dtype)
+    model = LIBRARIES[library](n_features, n_units, batch_size)
+    model.fit(X, y, 1)
+    few, many = 1, 4
+    slopes = [
+        (timed(model.fit, X, y, many) - timed(model.fit, X, y, few)) / (many - few)
+        for _ in range(3)
+    ]
+    return 1000 * float(np.median(slopes)) / n_batches
+
+
+def predict(library, n_features, n_units, n_timesteps, n_samples, n_repeats=5, dtype="float32"):
+    """Milliseconds to predict all samples."""
+    X, y = sequences(n_samples, n_timesteps, n_features, dtype)
+    model = LIBRARIES[library](n_features, n_units, 32)
+    model.fit(X[:64], y[:64], 1)
+    model.predict(X)
+    return 1000 * float(np.median([timed(model.predict, X) for _ in range(n_repeats)]))
+
+
+def end_to_end(library, n_samples=1000, n_timesteps=24, n_epochs=20):
+    """Fit and predict once, as a script does; the caller times the whole process."""
+    X, y = sequences(n_samples, n_timesteps, 1)
+    model = LIBRARIES[library](1, 32, 32)
+    model.fit(X, y, n_epochs)
+    model.predict(X)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def floor(library, n_features, n_units, n_timesteps, batch_size):
+    """Milliseconds that an update's matrix products or its tanh take at the least.
+
+    The larger of two: 6 * 4 * n_units * (n_features + n_units) * batch_size * n_timesteps floating
+    point operations at the measured rate of this matrix product, and 5 * n_units * batch_size *
+    n_timesteps values of tanh at the measured rate.
+    """
+    rng = np.random.default_rng(0)
+    W = rng.standard_normal((4 * n_units, n_features + n_units), dtype="float32")
+    x = rng.standard_normal((n_features + n_units, batch_size), dtype="float32")
+    z = np.empty((4 * n_units, batch_size), "float32")
+    n_calls = max(10, 200_000_000 // (2 * W.size * batch_size))
+
+    def products():
+        for _ in range(n_calls):
+            np.dot(W, x, out=z)
+
+    z_5 = np.zeros((5 * n_units, batch_size), "float32")
+
+    def tanhs():
+        for _ in range(n_calls):
+            np.tanh(z_5, out=z_5)
+
+    return 1000 * max(
+        3 * n_timesteps * min(timed(products) for _ in range(5)) / n_calls,
+        n_timesteps * min(timed(tanhs) for _ in range(5)) / n_calls,
+    )
+
+
+TASKS = {"train": train, "predict": predict, "end_to_end": end_to_end, "floor": floor}
+
+
+if __name__ == "__main__":
+    library, task, parameters = sys.argv[1:]
+    print(json.dumps(TASKS[task](library, **json.loads(parameters))))
