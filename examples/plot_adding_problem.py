@@ -1,0 +1,103 @@
+"""
+===============================
+Remembering: the adding problem
+===============================
+
+Two numbers out of a hundred are marked, anywhere in the sequence, and the target is their sum. To
+get it right, a network has to keep the first number until the second one comes by, and to ignore
+all the others. The LSTM was invented for tasks like this one, and the adding problem is among
+those that it was introduced with [1]_.
+
+.. [1] S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.dummy import DummyRegressor
+from sklearn.metrics import mean_squared_error
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklstm import LSTMRegressor
+
+# %%
+# The data
+# --------
+# At each step a sequence has two features: a number between 0 and 1, and a marker that is 1 at two
+# steps and 0 at all others. In float32, the network computes in float32 as well, which is faster.
+
+
+def draw_sequences(n_samples, n_timesteps, rng):
+    """Draw X of shape (n_samples, n_timesteps, 2), and the sum of the two marked numbers."""
+    numbers = rng.uniform(size=(n_samples, n_timesteps))
+    steps = np.tile(np.arange(n_timesteps), (n_samples, 1))
+    markers = rng.permuted(steps, axis=1) < 2
+    X = np.stack([numbers, markers], axis=2).astype(np.float32)
+    return X, (numbers * markers).sum(axis=1)
+
+
+rng = np.random.default_rng(0)
+X, y = draw_sequences(5000, 100, rng)
+X_new, y_new = draw_sequences(1000, 100, rng)
+print("X:", X.shape, "y:", y.shape)
+
+# %%
+# The LSTM
+# --------
+# For many epochs nothing seems to happen, until the network has found out what the markers mean.
+# So it is given twenty epochs without progress before training stops, where progress means that
+# the loss falls by a hundredth of what it is at the start, or more.
+
+lstm = LSTMRegressor(
+    hidden_layer_sizes=16,
+    batch_size=20,
+    learning_rate_init=0.01,
+    tol=0.01,
+    n_iter_no_change=20,
+    random_state=0,
+)
+lstm.fit(X, y)
+
+# %%
+# Two baselines
+# -------------
+# A feed-forward network sees all 200 values of a sequence at once. With 5000 sequences it can learn
+# them by heart, but not what they have in common: it would have to learn the same rule anew for
+# every pair of steps.
+
+mlp = make_pipeline(
+    FunctionTransformer(lambda X: X.reshape(len(X), -1)),
+    MLPRegressor(early_stopping=True, random_state=0),
+)
+mlp.fit(X, y)
+mean = DummyRegressor().fit(X, y)
+
+errors = {
+    name: mean_squared_error(y_new, model.predict(X_new))
+    for name, model in [("LSTM", lstm), ("MLP", mlp), ("mean of y", mean)]
+}
+print("Mean squared error on new sequences")
+for name, error in errors.items():
+    print(f"{name:>12}: {error:.5f}")
+
+# %%
+# The loss that the regressor reports is half the squared error of the standardised target. In the
+# units of y, it stays at the error of the mean for some epochs and then falls by a factor of a
+# thousand.
+
+fig, (left, right) = plt.subplots(ncols=2, figsize=(10, 4), layout="constrained")
+epochs = np.arange(1, lstm.n_iter_ + 1)
+left.plot(epochs, 2 * y.var() * np.array(lstm.loss_curve_), label="LSTM, while it learns")
+left.axhline(errors["mean of y"], color="grey", linestyle=":", label="mean of y, new sequences")
+left.axhline(errors["MLP"], color="tab:orange", linestyle="--", label="MLP, new sequences")
+left.axhline(errors["LSTM"], color="tab:blue", linestyle="--", label="LSTM, new sequences")
+left.set(xlabel="epoch", ylabel="mean squared error", yscale="log", title="Learning to add")
+left.legend()
+
+right.plot(y_new, mlp.predict(X_new), ".", color="tab:orange", label="MLP", markersize=3)
+right.plot(y_new, lstm.predict(X_new), ".", color="tab:blue", label="LSTM", markersize=3)
+right.axline((0, 0), slope=1, color="black", linewidth=0.5)
+right.set(xlabel="sum of the marked numbers", ylabel="predicted", title="1000 new sequences")
+right.legend()
+plt.show()

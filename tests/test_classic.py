@@ -1,0 +1,267 @@
+"""Five well-known implementations of the LSTM, reproduced."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+
+from sklstm import LSTMClassifier, LSTMRegressor
+from sklstm.nn import Network, SquaredError, lstm, lstm_cell
+from sklstm.nn.network import Workspace
+from sklstm.sequences import DenseSequences
+
+# One cell of three units, all four gates with the same weights, over two steps.
+
+W = [[0.01, 0.02], [0.03, 0.04], [0.05, 0.06]]
+U = [[0.07, 0.08, 0.09], [0.10, 0.11, 0.12], [0.13, 0.14, 0.15]]
+B = [0.16, 0.17, 0.18]
+STEPS = [(1.0, 2.0), (3.0, 4.0)]
+
+
+def states_of_the_cell():
+    """Hidden and cell state after each step, by the formulas written out."""
+    h = c = [0.0, 0.0, 0.0]
+    states = []
+    for x in STEPS:
+        z = [
+            W[k][0] * x[0]
+            + W[k][1] * x[1]
+            + U[k][0] * h[0]
+            + U[k][1] * h[1]
+            + U[k][2] * h[2]
+            + B[k]
+            for k in range(3)
+        ]
+        i = f = o = [1 / (1 + math.exp(-z_k)) for z_k in z]
+        g = [math.tanh(z_k) for z_k in z]
+        c = [f[k] * c[k] + i[k] * g[k] for k in range(3)]
+        h = [o[k] * math.tanh(c[k]) for k in range(3)]
+        states.append((h, c))
+    return states
+
+
+def test_one_cell_against_the_formulas_written_out():
+    W_x, W_h, b = np.tile(W, (4, 1)), np.tile(U, (4, 1)), np.tile(B, 4)
+    h = c = np.zeros(3)
+    for x_t, (want_h, want_c) in zip(STEPS, states_of_the_cell(), strict=True):
+        h, c = lstm_cell(np.array(x_t), h, c, W_x, W_h, b)
+        assert_allclose(h, want_h, rtol=1e-14)
+        assert_allclose(c, want_c, rtol=1e-14)
+
+    output, h, c = lstm(np.array(STEPS), W_x, W_h, b, return_sequences=True, return_state=True)
+    (first_h, _), (last_h, last_c) = states_of_the_cell()
+    assert_allclose(output, [first_h, last_h], rtol=1e-14)
+    assert_allclose(h, last_h, rtol=1e-14)
+    assert_allclose(c, last_c, rtol=1e-14)
+
+
+# Keras: 32 units over 5 steps of 3 features. See data/make_keras_lstm.py for the numbers.
+
+
+class Keras:
+    """The frozen numbers, and the weights in our layout: that of Keras, transposed."""
+
+    def __init__(self):
+        with np.load(Path(__file__).parent / "data" / "keras_lstm.npz") as file:
+            self.__dict__.update(file)
+        self.weights = self.kernel.T, self.recurrent_kernel.T, self.bias
+        self.initial_state = self.initial_h, self.initial_c
+        self.network = Network(n_features=3, hidden_layer_sizes=(32,), n_outputs=2)
+        self.parameters = self.network.pack(
+            [*self.weights[:2], self.head_kernel.T], [self.bias, self.head_bias]
+        )
+
+
+@pytest.fixture(scope="module")
+def keras():
+    return Keras()
+
+
+# Both sides are float64; sums are added in another order.
+as_keras = {"rtol": 1e-12, "atol": 1e-14}
+
+
+def test_keras_last_output(keras):
+    output = lstm(keras.x, *keras.weights)
+    assert output.shape == (3, 32)
+    assert_allclose(output, keras.h, **as_keras)
+
+
+def test_keras_sequences_and_states(keras):
+    output, h, c = lstm(keras.x, *keras.weights, return_sequences=True, return_state=True)
+    assert_allclose(output, keras.sequences, **as_keras)
+    assert_allclose(h, keras.h, **as_keras)
+    assert_allclose(c, keras.c, **as_keras)
+
+
+def test_keras_time_major(keras):
+    output = lstm(
+        keras.x.transpose(1, 0, 2), *keras.weights, return_sequences=True, time_major=True
+    )
+    assert_allclose(output, keras.time_major_sequences, **as_keras)
+
+
+def test_keras_initial_state(keras):
+    output, h, c = lstm(
+        keras.x,
+        *keras.weights,
+        initial_state=keras.initial_state,
+        return_sequences=True,
+        return_state=True,
+    )
+    assert_allclose(output, keras.initial_sequences, **as_keras)
+    assert_allclose(h, keras.initial_last_h, **as_keras)
+    assert_allclose(c, keras.initial_last_c, **as_keras)
+
+
+def prepare(network, x):
+    """The batch, the order of its columns, and arrays to work in."""
+    batch, order = DenseSequences(x, has_missing=True).batch(slice(None), x.dtype)
+    return batch, order, Workspace(network, x.dtype, keep=True)
+
+
+def test_keras_mask(keras):
+    """A missing step is what Keras calls masked: the state passes through."""
+    x = np.where(keras.mask[:, :, None], keras.x, np.nan)
+    batch, order, workspace = prepare(keras.network, x)
+    keras.network.raw_outputs(keras.parameters, batch, workspace)
+    (buffers,) = workspace.buffers(batch.packing)
+    assert_allclose(buffers.h_last.T, keras.masked_h[order], **as_keras)
+    assert_allclose(buffers.c_last.T, keras.masked_c[order], **as_keras)
+
+
+def test_keras_loss_and_gradient(keras):
+    """With a head of two outputs; the derivative is by JAX."""
+    batch, order, workspace = prepare(keras.network, keras.x)
+    gradient = np.zeros_like(keras.parameters)
+    n_samples = len(keras.x)
+    loss = keras.network.add_gradient(
+        keras.parameters,
+        batch,
+        keras.y[order].T,
+        np.full(n_samples, 1 / n_samples),
+        SquaredError(),
+        gradient,
+        workspace,
+    )
+    assert_allclose(loss, keras.loss, rtol=1e-13)
+    coefs, intercepts = keras.network.unpack(gradient)
+    names = ["d_kernel", "d_recurrent_kernel", "d_head_kernel"]
+    for d_W, name in zip(coefs, names, strict=True):
+        assert_allclose(d_W.T, getattr(keras, name), **as_keras)
+    for d_b, name in zip(intercepts, ["d_bias", "d_head_bias"], strict=True):
+        assert_allclose(d_b, getattr(keras, name), **as_keras)
+
+
+# Forget bias one at the start, a softmax head, three classes.
+
+
+def draw_waves(n_samples, seed):
+    """Noisy waves of three frequencies, each with a phase of its own."""
+    rng = np.random.default_rng(seed)
+    k = np.arange(n_samples) % 3
+    frequency, phase = np.array([0.05, 0.1, 0.2])[k], rng.uniform(size=n_samples)
+    waves = np.sin(2 * np.pi * (frequency[:, None] * np.arange(20) + phase[:, None]))
+    X = waves + rng.normal(scale=0.1, size=waves.shape)
+    return X[:, :, None], np.array(["slow", "medium", "fast"])[k]
+
+
+def test_softmax_head_learns_three_classes():
+    X, y = draw_waves(150, seed=0)
+    classifier = LSTMClassifier(16, learning_rate_init=0.01, random_state=0).fit(X, y)
+    assert classifier.out_activation_ == "softmax"
+    X_new, y_new = draw_waves(300, seed=1)
+    p = classifier.predict_proba(X_new)
+    assert p.shape == (300, 3)
+    assert p.min() >= 0
+    assert_allclose(p.sum(axis=1), 1, rtol=1e-14)
+    assert_array_equal(classifier.classes_[p.argmax(axis=1)], classifier.predict(X_new))
+    assert classifier.score(X_new, y_new) > 0.95
+
+
+def test_forget_bias_is_one_at_the_start():
+    X, y = draw_waves(6, seed=0)
+    # A step that moves no weight by more than 1e-20.
+    start = LSTMClassifier((4, 3), learning_rate_init=1e-20).partial_fit(X, y, np.unique(y))
+    for b in start.intercepts_[:-1]:
+        gates = b.reshape(4, -1)  # i, f, g, o
+        assert_allclose(gates, np.outer([0, 1, 0, 0], np.ones(gates.shape[1])), rtol=0, atol=1e-19)
+    assert_allclose(start.intercepts_[-1], np.zeros(3), rtol=0, atol=1e-19)
+
+
+# A noisy sine wave, learned one window at a time.
+
+
+@pytest.fixture(scope="module")
+def sine():
+    """75 windows of 25 steps out of 100 points, each with the point that follows, and the noise."""
+    noise = 0.05 * np.random.RandomState(2).normal(size=100)
+    series = np.sin(np.linspace(0, 4 * np.pi, 100)) + noise
+    windows = sliding_window_view(series[:-1], 25)
+    return windows[:, :, None], series[25:], noise[25:]
+
+
+def sine_regressor(**params):
+    return LSTMRegressor(
+        32,
+        normalize_y=False,
+        alpha=0,
+        batch_size=1,
+        beta_1=0.99,
+        beta_2=0.9999,
+        max_grad_norm=None,
+        tol=0,
+        n_iter_no_change=np.inf,
+        random_state=0,
+        **params,
+    )
+
+
+def test_a_noisy_sine_is_learned_down_to_the_noise(sine):
+    X, y, noise = sine
+    assert X.shape == (75, 25, 1)
+    regressor = sine_regressor(learning_rate_init=1e-4, max_iter=200)
+    with pytest.warns(ConvergenceWarning):
+        regressor.fit(X, y)
+    assert regressor.n_parameters_ == 4385
+    assert regressor.n_iter_ == len(regressor.loss_curve_) == 200
+    assert regressor.t_ == 200 * 75
+
+    # Half the summed squared error, epoch by epoch.
+    errors = 75 * np.array(regressor.loss_curve_)
+    assert errors[0] > 5
+    assert (np.diff(errors.reshape(5, 40).mean(axis=1)) < 0).all()
+    floor = (noise**2).sum() / 2
+    assert 0.8 * floor < errors[-1] < 0.2
+    assert_allclose(errors[-1], ((y - regressor.predict(X)) ** 2).sum() / 2, rtol=0.1)
+
+
+def test_the_loss_curve_is_half_the_mean_squared_error(sine):
+    X, y, _ = sine
+    regressor = sine_regressor(learning_rate_init=1e-20)  # moves no weight enough to matter
+    regressor.partial_fit(X, y)
+    assert_allclose(
+        75 * regressor.loss_curve_[0], ((y - regressor.predict(X)) ** 2).sum() / 2, rtol=1e-12
+    )
+
+
+# A whole sequence through one layer.
+
+
+def test_a_whole_sequence_through_one_layer():
+    rng = np.random.default_rng(0)
+    n_timesteps, n_features, n_units = 10, 3, 8
+    x = rng.normal(size=(n_timesteps, n_features))
+    W_x = rng.normal(size=(4 * n_units, n_features))
+    W_h = rng.normal(size=(4 * n_units, n_units))
+    b = rng.normal(size=4 * n_units)
+    output = lstm(x, W_x, W_h, b, return_sequences=True)
+    assert output.shape == (n_timesteps, n_units)
+    h = c = np.zeros(n_units)
+    for x_t, h_t in zip(x, output, strict=True):
+        h, c = lstm_cell(x_t, h, c, W_x, W_h, b)
+        assert_allclose(h_t, h, rtol=1e-12)
