@@ -147,10 +147,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     >>> from sklstm import LSTMClassifier
     >>> rng = np.random.default_rng(0)
     >>> slopes = rng.choice([-1.0, 1.0], size=100)
-    >>> X = [slope * np.arange(rng.integers(3, 9))[:, np.newaxis] for slope in slopes]
+    >>> X = [
+    ...     rng.normal() + slope * np.arange(rng.integers(3, 9))[:, np.newaxis] for slope in slopes
+    ... ]
     >>> y = np.where(slopes > 0, "rise", "fall")
     >>> model = LSTMClassifier(8, n_iter_no_change=3, random_state=0).fit(X, y)
-    >>> model.predict([np.array([[3.0], [2.0], [1.0]]), np.array([[0.5], [0.9], [1.3], [2.0]])])
+    >>> model.predict([np.array([[1.0], [0.0], [-1.0]]), np.array([[0.0], [1.0], [2.0], [3.0]])])
     array(['fall', 'rise'], dtype='<U4')
     """
 

@@ -215,6 +215,19 @@ def test_an_initial_state_that_does_not_fit_is_refused(which, shape):
         layer.run(state=(state["h"], state["c"]))
 
 
+def test_an_initial_state_of_one_array_is_refused():
+    layer = Layer.draw(5, 3, 2, 4)
+    with pytest.raises(ValueError, match="initial_state must be a pair"):
+        layer.run(state=(layer.h,))
+
+
+@pytest.mark.parametrize("time_major", [False, True])
+def test_an_initial_state_of_a_single_sequence_has_no_axis_of_samples(time_major):
+    layer = Layer.draw(1, 3, 2, 4)
+    with pytest.raises(ValueError, match=r"initial_state.*\(4,\)"):
+        layer.run(layer.x[0], (layer.h, layer.c), time_major=time_major)
+
+
 # The pieces that the network is made of.
 
 lengths_of_batches = st.lists(st.integers(0, 7), min_size=1, max_size=6).map(
