@@ -375,6 +375,13 @@ def test_a_validation_set_must_be_large_enough(cls, X, y, weights):
         estimator.fit(X, y, sample_weight=weights)
 
 
+def test_the_rows_to_train_on_must_have_weight(cls, X, y):
+    estimator = quick(cls, early_stopping=True, validation_split="last", validation_fraction=0.3)
+    weights = np.repeat([0.0, 1.0], [21, 9])
+    with Unchanged(estimator, X, y, weights), pytest.raises(ValueError, match="weight"):
+        estimator.fit(X, y, sample_weight=weights)
+
+
 # Going on: partial_fit, warm_start, pickles.
 
 
@@ -513,6 +520,15 @@ def test_an_interrupt_keeps_what_was_learned(cls, X, y, monkeypatch):
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert_same_fit(estimator, two_epochs)
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_interrupt_keeps_what_was_learned_where_warnings_are_errors(cls, X, y, monkeypatch):
+    interrupt(monkeypatch, Trainer, "epoch", call=3)
+    estimator = quick(cls, max_iter=50)
+    with pytest.raises(UserWarning, match="interrupted"):
+        estimator.fit(X, y)
+    assert estimator.n_iter_ == 2
 
 
 def test_an_interrupt_amid_an_epoch_keeps_its_updates(cls, X, y, monkeypatch):

@@ -59,6 +59,26 @@ def test_a_frame_of_targets(library):
     assert_same_fit(estimator, quick(LSTMClassifier).fit(VALUES, (Y > 0).astype(int)))
 
 
+@pytest.mark.parametrize(
+    "container",
+    [
+        lambda y: pd.Series(y, dtype="category"),
+        lambda y: pd.Series(y, dtype="string"),
+        lambda y: pd.Series(y, dtype=object),
+        lambda y: pd.Series(y, index=np.arange(20)[::-1]),
+        pd.Categorical,
+        pl.Series,
+        lambda y: pl.Series(y, dtype=pl.Categorical),
+    ],
+)
+def test_containers_of_labels(container):
+    y = make_target(LSTMClassifier, VALUES)
+    estimator = quick(LSTMClassifier).fit(VALUES, container(y))
+    assert_same_fit(estimator, quick(LSTMClassifier).fit(VALUES, y))
+    assert estimator.classes_.tolist() == ["low", "mid", "top"]
+    assert estimator.score(VALUES, container(y)) == np.mean(estimator.predict(VALUES) == y)
+
+
 @both
 @libraries
 def test_other_names_are_refused(cls, library):

@@ -175,6 +175,24 @@ def test_timesteps_must_divide_the_columns(cls):
     assert_refused(cls, FLAT, ValueError, "5 columns, which timesteps=3", kind="flat", timesteps=3)
 
 
+@both
+@pytest.mark.parametrize("timesteps", [None, 1, 2, 10])
+def test_timesteps_may_not_change_what_a_step_is(cls, timesteps):
+    rows = DENSE.reshape(N, 10)
+    y = make_target(cls, DENSE)
+    estimator = quick(cls, timesteps=5).fit(rows, y)
+    estimator.set_params(timesteps=timesteps, warm_start=True)
+    message = r"timesteps.* features"
+    for call in (
+        lambda: estimator.predict(rows),
+        lambda: partial_fit(estimator, rows, y),
+        lambda: estimator.fit(rows, y),
+    ):
+        with Unchanged(estimator, rows, y), pytest.raises(ValueError, match=message):
+            call()
+    assert len(estimator.set_params(timesteps=5).predict(rows)) == N
+
+
 # Values that are no numbers.
 
 
