@@ -11,3 +11,5 @@ from hypothesis import settings
 # How long an example takes depends on the machine.
 settings.register_profile("sklstm", deadline=None)
 settings.load_profile("sklstm")
+
+collect_ignore = ["data"]  # The scripts that made the numbers there need what they compare with.
