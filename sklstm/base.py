@@ -24,8 +24,8 @@ from sklstm.nn.losses import Loss
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.optimizers import Adam
 from sklstm.sequences import Sequences
-from sklstm.threads import one_blas_thread
-from sklstm.training import ConvergenceMonitor, Trainer, TrainingSet, predict_raw
+from sklstm.threads import Threads, one_blas_thread
+from sklstm.training import N_LANES, ConvergenceMonitor, Trainer, TrainingSet, predict_raw
 from sklstm.validation import check_sequences, check_weights
 
 __all__ = ["BaseLSTM"]
@@ -175,9 +175,12 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             self._validate_params()
             first = not (self.warm_start and hasattr(self, "_network"))
             data = self._prepare(X, y, sample_weight, first=first, min_samples=2)
-            with one_blas_thread():
-                converged = self._train(data, self.max_iter, early_stopping=self.early_stopping)
-        if not converged:
+            with one_blas_thread() as threads:
+                end = self._train(data, threads, self.max_iter, early_stopping=self.early_stopping)
+        # Outside: where warnings are errors, what was learned is kept all the same.
+        if end == "interrupted":
+            _warn_of_interrupt()
+        if end == "max_iter":
             warnings.warn(
                 f"{type(self).__name__} did {self.max_iter} epochs (max_iter) and has not "
                 "converged yet. Increase max_iter, or stop by a validation score with "
@@ -204,8 +207,10 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
                 )
             first = not hasattr(self, "_network")
             data = self._prepare(X, y, sample_weight, classes, first=first)
-            with one_blas_thread():
-                self._train(data, 1, early_stopping=False)
+            with one_blas_thread() as threads:
+                end = self._train(data, threads, 1, early_stopping=False)
+        if end == "interrupted":
+            _warn_of_interrupt()
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
@@ -254,9 +259,15 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             dtype = None if self.dtype is None else np.dtype(self.dtype)
         else:
             dtype = self._parameters.dtype
-        return check_sequences(
+        sequences = check_sequences(
             self, X, reset=reset, timesteps=self.timesteps, dtype=dtype, min_samples=min_samples
         )
+        if not reset and sequences.n_features != self._network.n_features:
+            raise ValueError(
+                f"timesteps={self.timesteps} makes time steps of {sequences.n_features} features, "
+                f"but the estimator was fitted on steps of {self._network.n_features} features."
+            )
+        return sequences
 
     def _checked_layer_sizes(self) -> tuple[int, ...]:
         given = self.hidden_layer_sizes
@@ -293,13 +304,15 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         self.best_validation_score_: float | None = None
         self.best_iter_: int | None = None
 
-    def _train(self, data: TrainingSet, n_epochs: int, *, early_stopping: bool) -> bool:
+    def _train(
+        self, data: TrainingSet, threads: Threads, n_epochs: int, *, early_stopping: bool
+    ) -> str:
         """Train for some epochs, or until convergence, and keep what was learned.
 
         Returns
         -------
-        bool
-            Whether training ended for a reason other than ``n_epochs``.
+        {"max_iter", "converged", "interrupted"}
+            Why training ended.
         """
         parameters, best_parameters = self._parameters.copy(), None
         optimizer, rng = copy.deepcopy(self._optimizer), copy.deepcopy(self._rng)
@@ -320,26 +333,29 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             alpha=self.alpha,
             max_grad_norm=self.max_grad_norm,
             shuffle=self.shuffle,
-            workspace=Workspace(self._network, parameters.dtype, keep=True),
+            threads=threads,
+            workspaces=[
+                Workspace(self._network, parameters.dtype, keep=True) for _ in range(N_LANES)
+            ],
         )
         monitor = ConvergenceMonitor(self.tol, self.n_iter_no_change)
         losses: list[float] = []
         scores: list[float] = []
-        ended = False
+        end = "max_iter"
         try:
             for epoch in range(n_epochs):
                 started = time.perf_counter()
                 with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                     losses.append(trainer.epoch(data, parameters, optimizer, rng))
                 if validation_rows is not None:
-                    scores.append(self._score_rows(data, validation_rows, parameters))
+                    scores.append(self._score_rows(data, validation_rows, parameters, threads))
                 is_best = monitor.update(scores[-1] if early_stopping else -losses[-1])
                 if early_stopping and is_best:
                     best_parameters, self.best_iter_ = parameters.copy(), self.n_iter_ + epoch + 1
                 if self.verbose:
                     _report(self.n_iter_ + epoch + 1, losses, scores, started)
                 if monitor.converged:
-                    ended = True
+                    end = "converged"
                     break
         except FloatingPointError as error:
             raise ValueError(
@@ -349,8 +365,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
                 "for instance with StandardScaler."
             ) from error
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=3)
-            ended = True
+            end = "interrupted"
 
         self._parameters = parameters if best_parameters is None else best_parameters
         self._optimizer, self._rng = optimizer, rng
@@ -363,7 +378,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         if early_stopping:
             self.validation_scores_ = (self.validation_scores_ or []) + scores
             self.best_validation_score_ = monitor.best
-        return ended
+        return end
 
     def _validation_split(
         self, data: TrainingSet, rng: np.random.RandomState
@@ -382,10 +397,21 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
                 f"The validation set of {len(validation_rows)} sample(s) is too small or has no "
                 f"weight: increase validation_fraction (now {self.validation_fraction})."
             )
+        if not data.weights[rows].any():
+            raise ValueError(
+                "The samples left to train on have no weight: decrease validation_fraction (now "
+                f"{self.validation_fraction})."
+            )
         return rows, validation_rows
 
-    def _score_rows(self, data: TrainingSet, rows: NDArray[np.intp], parameters: Floats) -> float:
-        raw = predict_raw(self._network, parameters, data.sequences, rows)
+    def _score_rows(
+        self,
+        data: TrainingSet,
+        rows: NDArray[np.intp],
+        parameters: Floats,
+        threads: Threads,
+    ) -> float:
+        raw = predict_raw(self._network, parameters, data.sequences, threads, rows)
         return float(self._validation_score(data.target[:, rows].T, raw.T, data.weights[rows]))
 
     # Using what was learned.
@@ -394,8 +420,8 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         """Compute the head's linear outputs, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         sequences = self._check_sequences(X, reset=False)
-        with one_blas_thread():
-            return predict_raw(self._network, self._parameters, sequences).T
+        with one_blas_thread() as threads:
+            return predict_raw(self._network, self._parameters, sequences, threads).T
 
     @property
     def coefs_(self) -> list[Floats]:
@@ -418,6 +444,12 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _warn_of_interrupt() -> None:
+    warnings.warn(
+        "Training interrupted by user; the estimator keeps what it has learned.", stacklevel=3
+    )
 
 
 def _report(epoch: int, losses: list[float], scores: list[float], started: float) -> None:

@@ -1,25 +1,91 @@
-"""Threads of the BLAS library under NumPy, which are kept out of the numerics.
+"""Threads: those of the BLAS library are kept out of the numerics, and lanes of our own take over.
 
 How a BLAS library shares a matrix product out among threads changes the last bits of the result.
-Computing with one thread makes the same ``random_state`` give the same bits, alone and in the
-workers of ``n_jobs``, whose threads are fewer.
+So BLAS computes in the calling thread, and work is cut into lanes by rules that do not look at the
+number of threads: the same ``random_state`` gives the same bits on any machine and in the workers
+of ``n_jobs``, whose threads are fewer.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["one_blas_thread"]
+__all__ = ["Threads", "one_blas_thread"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_lock = threading.Lock()
+_n_inside = 0
+_limiter = None
+
+
+class Threads:
+    """Threads to compute in, started when first needed.
+
+    Parameters
+    ----------
+    n_threads : int
+        How many; with one, everything happens in the caller's.
+    """
+
+    def __init__(self, n_threads: int = 1) -> None:
+        self.n_threads = n_threads
+        self._pool: ThreadPoolExecutor | None = None
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Apply a function to each item; the results are in the items' order."""
+        if self.n_threads == 1 or len(items) == 1:
+            return [function(item) for item in items]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.n_threads)
+        return list(self._pool.map(function, items))
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
 
 
 @lru_cache(maxsize=1)
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()  # which looks through all loaded libraries: once is enough
+def _blas() -> ThreadpoolController:
+    # Looking through all loaded libraries takes milliseconds: once is enough.
+    return ThreadpoolController().select(user_api="blas")
 
 
-def one_blas_thread() -> Any:
-    """Return a context manager within which BLAS computes in the calling thread alone."""
-    return _controller().limit(limits=1, user_api="blas")
+@contextmanager
+def one_blas_thread() -> Iterator[Threads]:
+    """Let BLAS compute in the calling thread alone.
+
+    The limit holds for the process. It is set when the first thread comes in and lifted when the
+    last one leaves, so that estimators fitted in several threads do not lift it for each other.
+
+    Yields
+    ------
+    Threads
+        Threads to use instead: as many as BLAS was allowed, which joblib's workers and
+        ``threadpool_limits`` lower; one if another thread is computing already.
+    """
+    global _n_inside, _limiter
+    with _lock:
+        n_threads = 1
+        if _n_inside == 0:
+            n_threads = max((lib.num_threads for lib in _blas().lib_controllers), default=1)
+            _limiter = _blas().limit(limits=1)
+        _n_inside += 1
+    threads = Threads(n_threads)
+    try:
+        yield threads
+    finally:
+        threads.close()
+        with _lock:
+            _n_inside -= 1
+            if _n_inside == 0 and _limiter is not None:
+                _limiter.restore_original_limits()

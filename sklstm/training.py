@@ -16,10 +16,14 @@ from sklstm.nn.losses import Loss
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
 from sklstm.sequences import Sequences
+from sklstm.threads import Threads
 
 __all__ = ["ConvergenceMonitor", "Trainer", "TrainingSet", "predict_raw"]
 
 Floats = NDArray[np.floating]
+
+# Blocks of a batch that may be computed side by side.
+N_LANES = 2
 
 # Sequences that prediction takes through the network at once.
 _PREDICTION_COLUMNS = 256
@@ -66,8 +70,10 @@ class Trainer:
         Bound on the norm of a gradient.
     shuffle : bool
         Whether each epoch has an order of its own.
-    workspace : Workspace
-        Arrays to work in.
+    threads : Threads
+        Threads to compute in.
+    workspaces : list of Workspace
+        Arrays to work in, for each lane.
     """
 
     network: Network
@@ -77,7 +83,8 @@ class Trainer:
     alpha: float
     max_grad_norm: float | None
     shuffle: bool
-    workspace: Workspace
+    threads: Threads
+    workspaces: list[Workspace]
 
     def epoch(
         self,
@@ -117,8 +124,8 @@ class Trainer:
             batch_weight = float(data.weights[batch_rows].sum())
             if batch_weight == 0:
                 continue
-            gradient = np.zeros_like(parameters)
-            loss = self._add_gradient(data, batch_rows, parameters, gradient) / batch_weight
+            loss, gradient = self._loss_and_gradient(data, batch_rows, parameters)
+            loss /= batch_weight
             gradient /= batch_weight
             # + alpha |W|^2 / (2 n_samples), with weights for samples repeated that many times
             if self.alpha > 0:
@@ -135,31 +142,50 @@ class Trainer:
             total_loss += loss * batch_weight
         return total_loss / total_weight
 
-    def _add_gradient(
-        self, data: TrainingSet, rows: NDArray[np.intp], parameters: Floats, gradient: Floats
-    ) -> float:
-        """Add the gradient of the summed loss of some rows; return that loss."""
-        loss = 0.0
-        # By blocks of columns, so that a batch of any size costs the same memory.
-        n_columns = self.network.n_columns(data.sequences.n_timesteps)
-        for first in range(0, len(rows), n_columns):
-            block = rows[first : first + n_columns]
-            batch, order = data.sequences.batch(block, parameters.dtype)
-            block = block[order]
-            loss += self.network.add_gradient(
-                parameters,
-                batch,
-                data.target[:, block],
-                data.weights[block],
-                self.loss,
-                gradient,
-                self.workspace,
-            )
-        return loss
+    def _loss_and_gradient(
+        self, data: TrainingSet, rows: NDArray[np.intp], parameters: Floats
+    ) -> tuple[float, Floats]:
+        """Compute the summed loss of some rows and its gradient.
+
+        The rows go through the network in blocks of columns, so that a batch of any size costs the
+        same memory. The blocks take turns in two lanes, which run side by side where there is a
+        thread for each. Sums are made in the same order either way, hence the same bits.
+        """
+        n_columns = self.network.n_columns(data.sequences.n_timesteps, len(rows))
+        blocks = [rows[first : first + n_columns] for first in range(0, len(rows), n_columns)]
+
+        def run_lane(lane: int) -> tuple[float, Floats]:
+            loss, gradient = 0.0, np.zeros_like(parameters)
+            # NumPy keeps for each thread what floating-point errors do.
+            with np.errstate(all="ignore"):
+                for block in blocks[lane :: len(self.workspaces)]:
+                    batch, order = data.sequences.batch(block, parameters.dtype)
+                    columns = block[order]
+                    loss += self.network.add_gradient(
+                        parameters,
+                        batch,
+                        data.target[:, columns],
+                        data.weights[columns],
+                        self.loss,
+                        gradient,
+                        self.workspaces[lane],
+                    )
+            return loss, gradient
+
+        n_lanes = min(len(self.workspaces), len(blocks))
+        (loss, gradient), *others = self.threads.map(run_lane, range(n_lanes))
+        for other_loss, other_gradient in others:
+            loss += other_loss
+            gradient += other_gradient
+        return loss, gradient
 
 
 def predict_raw(
-    network: Network, parameters: Floats, sequences: Sequences, rows: NDArray[np.intp] | None = None
+    network: Network,
+    parameters: Floats,
+    sequences: Sequences,
+    threads: Threads,
+    rows: NDArray[np.intp] | None = None,
 ) -> Floats:
     """Compute raw outputs, a block of sequences at a time.
 
@@ -171,6 +197,8 @@ def predict_raw(
         Its parameters.
     sequences : Sequences
         The sequences.
+    threads : Threads
+        Threads to compute in.
     rows : ndarray of int, default=None
         Which of them; None for all.
 
@@ -181,10 +209,15 @@ def predict_raw(
     """
     n_samples = len(sequences) if rows is None else len(rows)
     raw = np.empty((network.n_outputs, n_samples), parameters.dtype)
-    workspace = Workspace(network, parameters.dtype, keep=False)
-    for block in _blocks(n_samples, _PREDICTION_COLUMNS):
-        batch, order = sequences.batch(block if rows is None else rows[block], parameters.dtype)
-        raw[:, block][:, order] = network.raw_outputs(parameters, batch, workspace)
+    blocks = list(_blocks(n_samples, _PREDICTION_COLUMNS))
+
+    def run_lane(lane: int) -> None:
+        workspace = Workspace(network, parameters.dtype, keep=False)
+        for block in blocks[lane :: threads.n_threads]:
+            batch, order = sequences.batch(block if rows is None else rows[block], parameters.dtype)
+            raw[:, block][:, order] = network.raw_outputs(parameters, batch, workspace)
+
+    threads.map(run_lane, range(min(threads.n_threads, len(blocks))))
     return raw
 
 

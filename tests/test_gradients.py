@@ -16,6 +16,7 @@ from numpy.testing import assert_allclose
 from sklstm.nn import Adam, BinaryCrossEntropy, CategoricalCrossEntropy, Network, SquaredError
 from sklstm.nn.network import Workspace
 from sklstm.sequences import DenseSequences, RaggedSequences
+from sklstm.threads import Threads
 from sklstm.training import Trainer, TrainingSet
 
 # The loss and the same thing written down a second time.
@@ -116,7 +117,8 @@ class Problem(NamedTuple):
             alpha=alpha,
             max_grad_norm=max_grad_norm,
             shuffle=False,
-            workspace=Workspace(self.network, parameters.dtype, keep=True),
+            threads=Threads(),
+            workspaces=[Workspace(self.network, parameters.dtype, keep=True) for _ in range(2)],
         )
         data = TrainingSet(
             self.sequences,

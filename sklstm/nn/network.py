@@ -22,6 +22,9 @@ Floats = NDArray[np.floating]
 _TAPE_SIZE = 1 << 22
 _MIN_COLUMNS = 64
 
+# Numbers in a gate of a batch from which two threads, each with half of them, are worth it.
+_MIN_SPLIT = 1 << 13
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -143,13 +146,20 @@ class Network:
             W[:, -1] = 0
         return weights
 
-    def n_columns(self, n_timesteps: int) -> int:
-        """Sequences of that length which training should run through the network at once."""
+    def n_columns(self, n_timesteps: int, n_sequences: int) -> int:
+        """Return how many sequences of a batch training should take at once.
+
+        As many as the memory for a block allows; half of the batch where that is enough work for
+        a thread. The number of threads has no say: it must not change the result.
+        """
         per_step = sum(
             columns + 8 * n_units
             for (_, columns), n_units in zip(self.shapes, self.hidden_layer_sizes, strict=False)
         )
-        return max(_MIN_COLUMNS, _TAPE_SIZE // (per_step * max(n_timesteps, 1)))
+        n_columns = max(_MIN_COLUMNS, _TAPE_SIZE // (per_step * max(n_timesteps, 1)))
+        if n_sequences * min(self.hidden_layer_sizes) >= _MIN_SPLIT:
+            n_columns = min(n_columns, -(-n_sequences // 2))
+        return n_columns
 
     def raw_outputs(self, parameters: Floats, batch: Batch, workspace: Workspace) -> Floats:
         """Compute the head's linear output.
