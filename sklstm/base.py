@@ -171,12 +171,11 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             If the input cannot be used, or if training diverges. The estimator is then as it was
             before.
         """
-        with self._all_or_nothing():
+        with self._all_or_nothing(), one_blas_thread() as threads:
             self._validate_params()
             first = not (self.warm_start and hasattr(self, "_network"))
             data = self._prepare(X, y, sample_weight, first=first, min_samples=2)
-            with one_blas_thread() as threads:
-                end = self._train(data, threads, self.max_iter, early_stopping=self.early_stopping)
+            end = self._train(data, threads, self.max_iter, early_stopping=self.early_stopping)
         # Outside: where warnings are errors, what was learned is kept all the same.
         if end == "interrupted":
             _warn_of_interrupt()
@@ -198,7 +197,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         classes: ArrayLike | None = None,
     ) -> None:
         """Go through the given samples once, from where the last call ended."""
-        with self._all_or_nothing():
+        with self._all_or_nothing(), one_blas_thread() as threads:
             self._validate_params()
             if self.early_stopping:
                 raise ValueError(
@@ -207,8 +206,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
                 )
             first = not hasattr(self, "_network")
             data = self._prepare(X, y, sample_weight, classes, first=first)
-            with one_blas_thread() as threads:
-                end = self._train(data, threads, 1, early_stopping=False)
+            end = self._train(data, threads, 1, early_stopping=False)
         if end == "interrupted":
             _warn_of_interrupt()
 
