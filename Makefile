@@ -1,7 +1,7 @@
 # Each target sets up the virtual environment that it needs; a file in it says what is installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest lint format docs clean
+.PHONY: help demo test test-oldest lint format docs bench bench-quick clean
 .NOTPARALLEL: # pip cannot install into one environment twice at a time.
 .SECONDARY:
 
@@ -40,8 +40,14 @@ docs: .venv/.docs-installed ## Build the documentation, warnings being errors
 	.venv/bin/python -m sphinx -W --keep-going docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
+bench: .venv-bench/.bench-installed ## Measure speed beside PyTorch, skorch and Keras; writes into docs/
+	.venv-bench/bin/python benchmarks/run.py
+
+bench-quick: .venv-bench/.bench-installed ## The same in under three minutes, printed only
+	.venv-bench/bin/python benchmarks/run.py --quick
+
 clean: ## Remove all that the other targets have made
-	rm -rf .venv .venv-oldest .coverage* .hypothesis .*_cache build dist
+	rm -rf .venv .venv-bench .venv-oldest .coverage* .hypothesis .*_cache build dist
 	rm -rf demo-output docs/_build docs/generated docs/gallery
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -57,6 +63,11 @@ clean: ## Remove all that the other targets have made
 .venv-oldest/.test-installed: $(METADATA) tests/constraints-oldest.txt .venv-oldest/.created
 	@echo "Installing sklstm[test] into .venv-oldest; the first time takes a minute."
 	@.venv-oldest/$(PIP_INSTALL) --editable ".[test]" --constraint tests/constraints-oldest.txt
+	@touch $@
+
+.venv-bench/.bench-installed: $(METADATA) .venv-bench/.created
+	@echo "Installing sklstm[bench] into .venv-bench; that takes some minutes."
+	@.venv-bench/$(PIP_INSTALL) --editable ".[bench]"
 	@touch $@
 
 %/.created:
