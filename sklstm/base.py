@@ -9,7 +9,7 @@ from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,6 +61,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         "timesteps": [Interval(Integral, 1, None, closed="left"), None],
         "dtype": [
             StrOptions({"float32", "float64"}),
+            Options(np.dtype, {np.dtype("float32"), np.dtype("float64")}),
             Options(type, {np.float32, np.float64}),
             None,
         ],
@@ -145,7 +146,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
 
     # Fitting.
 
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> BaseLSTM:
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit the network.
 
         Parameters
@@ -156,7 +157,8 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             each row; or a list of arrays of shape (n_timesteps_i, n_features). A time step that
             is NaN in all features is missing and is skipped.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            Targets: numbers for a regressor; class labels, or an indicator matrix of labels, for a
+            classifier.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; a weight of 2 counts like the sample given twice.
 
@@ -246,11 +248,12 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             )
         dtype = self._parameters.dtype
         weights = check_weights(sample_weight, sequences, dtype)
-        with np.errstate(over="ignore", invalid="ignore"):
-            target = self._scale_target(target, weights, reset=first).T.astype(dtype)
-        if not np.isfinite(target).all():
+        with np.errstate(all="ignore"):
+            scaled = self._scale_target(target, weights, reset=first).T.astype(dtype)
+            target = target.astype(dtype)
+        if not (np.isfinite(target).all() and np.isfinite(scaled).all()):
             raise ValueError(f"y contains a value too large for {dtype}; use dtype='float64'.")
-        return TrainingSet(sequences, np.arange(len(sequences)), target, weights)
+        return TrainingSet(sequences, np.arange(len(sequences)), scaled, weights)
 
     def _check_sequences(self, X: Any, *, reset: bool, min_samples: int = 1) -> Sequences:
         if reset:
@@ -343,7 +346,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         try:
             for epoch in range(n_epochs):
                 started = time.perf_counter()
-                with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                with np.errstate(all="ignore"):
                     losses.append(trainer.epoch(data, parameters, optimizer, rng))
                 if validation_rows is not None:
                     scores.append(self._score_rows(data, validation_rows, parameters, threads))
@@ -376,6 +379,8 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         if early_stopping:
             self.validation_scores_ = (self.validation_scores_ or []) + scores
             self.best_validation_score_ = monitor.best
+        else:
+            self.validation_scores_ = self.best_validation_score_ = self.best_iter_ = None
         return end
 
     def _validation_split(

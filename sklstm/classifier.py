@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,7 +78,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     verbose : bool, default=False
         Print a line for each epoch.
     warm_start : bool, default=False
-        Let ``fit`` go on from the weights and the optimizer's state of the last fit.
+        Let ``fit`` go on from the weights and the optimizer's state of the last fit, with the
+        precision and, for a regressor, the standardisation of y that it chose.
 
     Attributes
     ----------
@@ -117,7 +118,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     validation_scores_ : list of float or None
         The score after each epoch, with ``early_stopping``.
     best_validation_score_ : float or None
-        The best of them.
+        The best of those of the last call of ``fit``.
     best_iter_ : int or None
         The epoch that it belongs to, counted from 1, whose weights are kept.
 
@@ -209,7 +210,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         y: ArrayLike,
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-    ) -> LSTMClassifier:
+    ) -> Self:
         """Go through the given samples once, from where the last call ended.
 
         Parameters
@@ -330,12 +331,19 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             self.classes_ = self._binarizer.classes_
             if len(self.classes_) < 2 and not is_multilabel:
                 raise ValueError(
-                    f"{type(self).__name__} needs samples of at least 2 classes, but y has only "
+                    f"{type(self).__name__} needs samples of at least 2 classes, but "
+                    f"{'y has' if classes is None else 'classes has'} only "
                     f"the class {self.classes_.tolist()[0]!r}."
                 )
         self._check_classes(y, classes, is_multilabel)
         # (n_samples, 1) for two classes, else a column for each class or label
-        return self._binarizer.transform(y)
+        encoded = self._binarizer.transform(y)
+        if not np.isin(encoded, (0, 1)).all():
+            raise ValueError(
+                "A multilabel indicator matrix holds 0 and 1, but y holds "
+                f"{np.unique(encoded).tolist()}."
+            )
+        return encoded
 
     def _check_classes(
         self, y: NDArray[Any], classes: ArrayLike | None, is_multilabel: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,7 +72,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     verbose : bool, default=False
         Print a line for each epoch.
     warm_start : bool, default=False
-        Let ``fit`` go on from the weights and the optimizer's state of the last fit.
+        Let ``fit`` go on from the weights and the optimizer's state of the last fit, with the
+        precision and, for a regressor, the standardisation of y that it chose.
 
     Attributes
     ----------
@@ -109,7 +110,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     validation_scores_ : list of float or None
         The score after each epoch, with ``early_stopping``.
     best_validation_score_ : float or None
-        The best of them.
+        The best of those of the last call of ``fit``.
     best_iter_ : int or None
         The epoch that it belongs to, counted from 1, whose weights are kept.
 
@@ -205,9 +206,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         )
         self.normalize_y = normalize_y
 
-    def partial_fit(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> LSTMRegressor:
+    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Go through the given samples once, from where the last call ended.
 
         Parameters
@@ -243,7 +242,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             Predictions, in the units and the shape of the y that was fitted.
         """
         raw = self._raw_outputs(X)  # (n_samples, n_outputs)
+        # In float64: a float32 y far from zero would lose what the network says about it.
         y = self._loss.inverse_link(raw.T).T * self._y_scale + self._y_mean
+        y = y.astype(raw.dtype)
         return y[:, 0] if self._y_is_1d else y
 
     def _encode_target(
@@ -251,9 +252,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     ) -> NDArray[Any]:
         y = check_regression_target(self, y, sequences)
         n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        if reset:
-            self._y_is_1d = y.ndim == 1
-        elif n_outputs != self.n_outputs_:
+        self._y_is_1d = y.ndim == 1
+        if not reset and n_outputs != self.n_outputs_:
             raise ValueError(
                 f"y has {n_outputs} output(s), but was first fitted with {self.n_outputs_}."
             )
@@ -274,8 +274,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 raise ValueError(
                     "y contains values too large to be standardised; divide it by a constant."
                 )
-            self._y_mean = mean.astype(weights.dtype)
-            self._y_scale = scale.astype(weights.dtype)
+            self._y_mean, self._y_scale = mean, scale
         return (target - self._y_mean) / self._y_scale
 
     @property

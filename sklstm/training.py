@@ -140,6 +140,10 @@ class Trainer:
                 )
             optimizer.update(parameters, gradient, self.learning_rate)
             total_loss += loss * batch_weight
+        # The last update has no batch behind it to show what it did.
+        largest = float(np.abs(parameters).max())
+        if not largest < np.sqrt(np.finfo(parameters.dtype).max):
+            raise FloatingPointError(f"the largest weight is {largest:g}")
         return total_loss / total_weight
 
     def _loss_and_gradient(
@@ -213,9 +217,11 @@ def predict_raw(
 
     def run_lane(lane: int) -> None:
         workspace = Workspace(network, parameters.dtype, keep=False)
-        for block in blocks[lane :: threads.n_threads]:
-            batch, order = sequences.batch(block if rows is None else rows[block], parameters.dtype)
-            raw[:, block][:, order] = network.raw_outputs(parameters, batch, workspace)
+        with np.errstate(all="ignore"):
+            for block in blocks[lane :: threads.n_threads]:
+                block_rows = block if rows is None else rows[block]
+                batch, order = sequences.batch(block_rows, parameters.dtype)
+                raw[:, block][:, order] = network.raw_outputs(parameters, batch, workspace)
 
     threads.map(run_lane, range(min(threads.n_threads, len(blocks))))
     return raw

@@ -68,8 +68,8 @@ def check_sequences(
         If X is none of these, has a different number of features than before, or holds a value
         that cannot be used; the first sample and time step is named.
     """
-    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
-        X = list(X)
+    if getattr(X, "ndim", None) == 1 and X.dtype.kind == "O":
+        X = list(X)  # an array or a pandas Series of sequences
     n_dims = _n_dims(X)
     if isinstance(X, list | tuple) and (n_dims is None or n_dims == 3):
         return _check_ragged(estimator, X, reset, dtype, min_samples)
@@ -87,10 +87,11 @@ def _n_dims(X: Any) -> int | None:
     """Count the dimensions of an array-like; None for a list of what is not all of one shape."""
     if hasattr(X, "shape"):
         return len(X.shape)
-    if isinstance(X, list | tuple) and len(X) > 0 and hasattr(X[0], "shape"):
+    if isinstance(X, list | tuple) and any(hasattr(element, "shape") for element in X):
         # Not converted: the arrays in it may be large.
-        shapes = {np.shape(element) for element in X}
-        return 1 + len(X[0].shape) if len(shapes) == 1 else None
+        shapes = {getattr(element, "shape", None) for element in X}
+        shape = shapes.pop()
+        return None if shapes or shape is None else 1 + len(shape)
     try:
         return np.asarray(X).ndim
     except ValueError:  # nested lists of unequal lengths
@@ -165,7 +166,8 @@ def _check_ragged(
     for number, sequence in enumerate(X):
         if (n_dims := _n_dims(sequence)) != 2:
             raise ValueError(
-                f"X[{number}] has {n_dims or 'no fixed number of'} dimension(s), but each sequence "
+                f"X[{number}] has {'no fixed number of' if n_dims is None else n_dims} "
+                "dimension(s), but each sequence "
                 "in a list "
                 "must be of shape (n_timesteps_i, n_features); for one feature that is "
                 "sequence[:, np.newaxis]."
@@ -183,6 +185,7 @@ def _check_ragged(
     if not any(len(sequence) for sequence in sequences):
         raise ValueError("X has no time step at all: every sequence is of length 0.")
     _check_n_features(estimator, sequences[0].shape[1], reset)
+    _check_frames(estimator, X, reset)
     missing = [_scan(values[None], dtype, number=k) for k, values in enumerate(sequences)]
     return RaggedSequences(sequences, any(missing))
 
@@ -261,6 +264,21 @@ def _check_n_features(estimator: BaseEstimator, n_features: int, reset: bool) ->
         )
 
 
+def _check_frames(estimator: BaseEstimator, X: Sequence[Any], reset: bool) -> None:
+    """Hold the columns of a list of data frames to one order, that of the first ever seen."""
+    if not all(hasattr(sequence, "columns") for sequence in X):
+        return
+    expected = list(X[0].columns) if reset else list(getattr(estimator, "feature_names_in_", []))
+    for number, sequence in enumerate(X):
+        if expected and list(sequence.columns) != expected:
+            raise ValueError(
+                f"X[{number}] has the columns {list(sequence.columns)}, but {expected} are "
+                "expected, in that order."
+            )
+    if reset and all(isinstance(name, str) for name in expected):
+        estimator.feature_names_in_ = np.array(expected, dtype=object)
+
+
 def _scan(values: NDArray[Any], dtype: np.dtype | None, number: int | None = None) -> bool:
     """Tell whether any time step is missing; raise where a value cannot be used.
 
@@ -285,6 +303,8 @@ def _scan(values: NDArray[Any], dtype: np.dtype | None, number: int | None = Non
 def _scan_blocks(values: NDArray[Any], dtype: np.dtype | None, number: int | None) -> bool:
     has_missing = False
     for first, block in _blocks(values):
+        if dtype is None and block.dtype != np.float32:
+            dtype = np.dtype(np.float64)
         with np.errstate(over="ignore"):
             block = block.astype(dtype or block.dtype, copy=False)
         finite = np.isfinite(block)
@@ -349,6 +369,8 @@ def check_regression_target(estimator: BaseEstimator, y: Any, sequences: Sequenc
         input_name="y",
         estimator=estimator,
     )
+    if y.dtype.kind not in "buif":
+        raise ValueError(f"y must hold real numbers, but it is of dtype {y.dtype}.")
     if y.ndim > 2 or 0 in y.shape:
         raise ValueError(
             f"y has the shape {y.shape}, but must be of shape (n_samples,) or (n_samples, "
@@ -378,8 +400,15 @@ def check_weights(
         Not negative, and not all zero.
     """
     weights = _check_sample_weight(
-        sample_weight, np.arange(len(sequences)), dtype=dtype, ensure_non_negative=True
+        sample_weight, np.arange(len(sequences)), dtype=np.float64, ensure_non_negative=True
     )
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    return weights
+    with np.errstate(all="ignore"):
+        total = weights.astype(dtype).sum()
+    if not np.finfo(dtype).tiny < total < np.inf:
+        raise ValueError(
+            f"Sample weights add up to {total:g}, which is out of {dtype}'s range: multiply them "
+            "by a constant."
+        )
+    return weights.astype(dtype)

@@ -605,3 +605,25 @@ def test_a_copy_learns_by_itself(cls, X, y):
     with Unchanged(estimator):
         partial_fit(other, X, y)
         other.fit(X, y)
+
+
+def test_a_divergence_in_the_last_update_is_seen(cls, X, y):
+    X = X.astype(np.float32)
+    estimator = partial_fit(quick(cls, batch_size=1000), X, y)
+    before = outputs(estimator, X)
+    estimator.set_params(learning_rate_init=1e39, max_grad_norm=None)
+    with pytest.raises(ValueError, match="largest weight"):
+        partial_fit(estimator, X, y)
+    np.testing.assert_array_equal(outputs(estimator, X), before)
+
+
+def test_without_early_stopping_nothing_of_an_earlier_one_is_left(cls, X, y):
+    estimator = quick(cls, early_stopping=True, validation_fraction=0.3, warm_start=True).fit(X, y)
+    estimator.set_params(early_stopping=False).fit(X, y)
+    assert estimator.validation_scores_ is None
+    assert estimator.best_validation_score_ is None
+    assert estimator.best_iter_ is None
+
+
+def test_dtype_as_an_array_has_it(cls, X, y):
+    assert quick(cls, dtype=np.dtype("float32")).fit(X, y).coefs_[0].dtype == np.float32

@@ -182,3 +182,14 @@ def test_a_series_in_a_frame_is_cut_by_cross_validation(library):
     frame, y = frame_of(library), VALUES.sum(axis=1)
     predicted = cross_val_predict(pipeline, frame, y, cv=2)
     np.testing.assert_array_equal(predicted, cross_val_predict(pipeline, VALUES, y, cv=2))
+
+
+def test_a_list_of_frames_keeps_the_order_of_columns():
+    frames = [
+        pd.DataFrame({"a": [1.0, 2.0], "b": [0.0, 1.0]}),
+        pd.DataFrame({"a": [3.0], "b": [1.0]}),
+    ]
+    estimator = LSTMRegressor(2, max_iter=20, n_iter_no_change=1, tol=1.0).fit(frames, [0.0, 1.0])
+    assert list(estimator.feature_names_in_) == ["a", "b"]
+    with pytest.raises(ValueError, match=r"X\[1\] has the columns \['b', 'a'\]"):
+        estimator.predict([frames[0], frames[1][["b", "a"]]])

@@ -478,3 +478,33 @@ def test_an_estimator_goes_on_after_an_error_as_if_there_had_been_none(cls):
             partial_fit(estimator, X, y)
     expected = partial_fit(partial_fit(quick(cls), DENSE, y), DENSE, y)
     assert_same_fit(partial_fit(estimator, DENSE, y), expected)
+
+
+@pytest.mark.parametrize("values", [(0, 5), (1, 2), (-1, 1)])
+def test_indicators_other_than_0_and_1(values):
+    y = np.array(values)[np.random.RandomState(0).randint(2, size=(N, 3))]
+    estimator = quick(LSTMClassifier)
+    with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match="holds 0 and 1"):
+        estimator.fit(DENSE, y)
+
+
+@both
+@pytest.mark.parametrize("weight", [1e308, 1e-320])
+def test_weights_out_of_range(cls, weight):
+    weights = np.full(N, weight)
+    with pytest.raises(ValueError, match=r"Sample weights add up to .*out of float64's range"):
+        quick(cls).fit(DENSE, target_for(cls, N), sample_weight=weights)
+
+
+@pytest.mark.parametrize("dtype", ["datetime64[s]", "timedelta64[s]"])
+def test_targets_that_are_times(dtype):
+    y = np.arange(N).astype(dtype)
+    with pytest.raises((TypeError, ValueError), match=r"real numbers|dtype"):
+        quick(LSTMRegressor).fit(DENSE, y)
+
+
+@both
+def test_the_callers_floating_point_errors_are_not_ours(cls):
+    X = (DENSE * 1e-20).astype(np.float32)
+    with np.errstate(all="raise"):
+        quick(cls).fit(X, target_for(cls, N)).predict(X)
