@@ -425,12 +425,27 @@ def test_warm_start_has_patience_again(cls, X, y):
     assert estimator.n_iter_ > before + 5
 
 
-def test_warm_start_takes_new_training_parameters(cls, X, y):
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"alpha": 1.0},
+        {"batch_size": 7},
+        {"learning_rate_init": 0.1},
+        {"shuffle": False},
+        {"max_grad_norm": 0.01},
+        {"beta_1": 0.5},
+        {"beta_2": 0.5},
+        {"epsilon": 0.1},
+    ],
+    ids=lambda changed: "-".join(changed),
+)
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+def test_going_on_takes_new_training_parameters(cls, X, y, changed, call):
     estimator = quick(cls, warm_start=True).fit(X, y)
-    with Unchanged(fast := copy.deepcopy(estimator)):
-        other = copy.deepcopy(fast)
-        other.set_params(beta_1=0.5, learning_rate_init=0.1).fit(X, y)
-    assert not np.allclose(other.coefs_[0], estimator.fit(X, y).coefs_[0], atol=1e-6)
+    other = copy.deepcopy(estimator).set_params(**changed)
+    for each in (estimator, other):
+        each.fit(X, y) if call == "fit" else partial_fit(each, X, y)
+    assert not np.allclose(estimator.coefs_[0], other.coefs_[0], atol=1e-6)
 
 
 def test_warm_start_keeps_early_stopping_in_order(cls, X, y):

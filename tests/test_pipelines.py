@@ -50,8 +50,6 @@ def targets(cls):
 
 
 both = pytest.mark.parametrize("cls", [LSTMRegressor, LSTMClassifier])
-# An old polars, where another test has imported it, warns when joblib starts its workers.
-two_jobs = pytest.mark.filterwarnings(r"ignore:\s*Using fork\(\) can cause Polars:RuntimeWarning")
 
 
 # Cross-validation and searches.
@@ -79,7 +77,6 @@ def test_a_grid_search_over_the_window():
 
 
 @both
-@two_jobs
 def test_two_jobs_give_the_bits_of_one(cls):
     grid = {"slidingwindow__window_size": [2, 3], f"{cls.__name__.lower()}__alpha": [0.0, 1.0]}
     searches = [
@@ -97,7 +94,6 @@ def test_two_jobs_give_the_bits_of_one(cls):
 
 
 @both
-@two_jobs
 def test_estimators_fitted_in_workers_are_those_fitted_here(cls):
     results = [
         cross_validate(
