@@ -25,7 +25,7 @@ from sklstm.nn.network import Network, Workspace
 from sklstm.nn.optimizers import Adam
 from sklstm.sequences import Sequences
 from sklstm.threads import Threads, one_blas_thread
-from sklstm.training import N_LANES, ConvergenceMonitor, Trainer, TrainingSet, predict_raw
+from sklstm.training import ConvergenceMonitor, Trainer, TrainingSet, predict_raw
 from sklstm.validation import check_sequences, check_weights
 
 __all__ = ["BaseLSTM"]
@@ -335,9 +335,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             max_grad_norm=self.max_grad_norm,
             shuffle=self.shuffle,
             threads=threads,
-            workspaces=[
-                Workspace(self._network, parameters.dtype, keep=True) for _ in range(N_LANES)
-            ],
+            workspace=Workspace(self._network, parameters.dtype, keep=True),
         )
         monitor = ConvergenceMonitor(self.tol, self.n_iter_no_change)
         losses: list[float] = []

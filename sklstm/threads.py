@@ -1,9 +1,9 @@
-"""Threads: those of the BLAS library are kept out of the numerics, and lanes of our own take over.
+"""Threads: those of the BLAS library are kept out of the numerics, and our own take over.
 
 How a BLAS library shares a matrix product out among threads changes the last bits of the result.
-So BLAS computes in the calling thread, and work is cut into lanes by rules that do not look at the
-number of threads: the same ``random_state`` gives the same bits on any machine and in the workers
-of ``n_jobs``, whose threads are fewer.
+So BLAS computes in the calling thread, and what other threads do is cut out by rules that do not
+look at their number: the same ``random_state`` gives the same bits alone and in the workers of
+``n_jobs``, whose threads are fewer.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Threads:
     def __init__(self, n_threads: int = 1) -> None:
         self.n_threads = n_threads
         self._pool: ThreadPoolExecutor | None = None
+        self._side: ThreadPoolExecutor | None = None
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Apply a function to each item; the results are in the items' order."""
@@ -48,10 +49,26 @@ class Threads:
             self._pool = ThreadPoolExecutor(self.n_threads)
         return list(self._pool.map(function, items))
 
+    def submit(self, function: Callable[[Item], Result], item: Item) -> Callable[[], Result]:
+        """Start a function on one other thread, behind what was submitted before.
+
+        Returns
+        -------
+        callable
+            Waits for the function and returns its result.
+        """
+        if self.n_threads == 1:
+            result = function(item)
+            return lambda: result
+        if self._side is None:
+            self._side = ThreadPoolExecutor(1)
+        return self._side.submit(function, item).result
+
     def close(self) -> None:
         """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
+        for pool in (self._pool, self._side):
+            if pool is not None:
+                pool.shutdown()
 
 
 @lru_cache(maxsize=1)

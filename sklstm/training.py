@@ -22,9 +22,6 @@ __all__ = ["ConvergenceMonitor", "Trainer", "TrainingSet", "predict_raw"]
 
 Floats = NDArray[np.floating]
 
-# Blocks of a batch that may be computed side by side.
-N_LANES = 2
-
 # Sequences that prediction takes through the network at once.
 _PREDICTION_COLUMNS = 256
 
@@ -72,8 +69,8 @@ class Trainer:
         Whether each epoch has an order of its own.
     threads : Threads
         Threads to compute in.
-    workspaces : list of Workspace
-        Arrays to work in, for each lane.
+    workspace : Workspace
+        Arrays to work in.
     """
 
     network: Network
@@ -84,7 +81,7 @@ class Trainer:
     max_grad_norm: float | None
     shuffle: bool
     threads: Threads
-    workspaces: list[Workspace]
+    workspace: Workspace
 
     def epoch(
         self,
@@ -149,38 +146,22 @@ class Trainer:
     def _loss_and_gradient(
         self, data: TrainingSet, rows: NDArray[np.intp], parameters: Floats
     ) -> tuple[float, Floats]:
-        """Compute the summed loss of some rows and its gradient.
-
-        The rows go through the network in blocks of columns, so that a batch of any size costs the
-        same memory. The blocks take turns in two lanes, which run side by side where there is a
-        thread for each. Sums are made in the same order either way, hence the same bits.
-        """
-        n_columns = self.network.n_columns(data.sequences.n_timesteps, len(rows))
-        blocks = [rows[first : first + n_columns] for first in range(0, len(rows), n_columns)]
-
-        def run_lane(lane: int) -> tuple[float, Floats]:
-            loss, gradient = 0.0, np.zeros_like(parameters)
-            # NumPy keeps for each thread what floating-point errors do.
-            with np.errstate(all="ignore"):
-                for block in blocks[lane :: len(self.workspaces)]:
-                    batch, order = data.sequences.batch(block, parameters.dtype)
-                    columns = block[order]
-                    loss += self.network.add_gradient(
-                        parameters,
-                        batch,
-                        data.target[:, columns],
-                        data.weights[columns],
-                        self.loss,
-                        gradient,
-                        self.workspaces[lane],
-                    )
-            return loss, gradient
-
-        n_lanes = min(len(self.workspaces), len(blocks))
-        (loss, gradient), *others = self.threads.map(run_lane, range(n_lanes))
-        for other_loss, other_gradient in others:
-            loss += other_loss
-            gradient += other_gradient
+        """Compute the summed loss of some rows and its gradient."""
+        loss, gradient = 0.0, np.zeros_like(parameters)
+        # By blocks of columns, so that a batch of any size costs the same memory.
+        for block in _blocks(len(rows), self.network.n_columns(data.sequences.n_timesteps)):
+            batch, order = data.sequences.batch(rows[block], parameters.dtype)
+            columns = rows[block][order]
+            loss += self.network.add_gradient(
+                parameters,
+                batch,
+                data.target[:, columns],
+                data.weights[columns],
+                self.loss,
+                gradient,
+                self.workspace,
+                self.threads.submit,
+            )
         return loss, gradient
 
 

@@ -118,7 +118,7 @@ class Problem(NamedTuple):
             max_grad_norm=max_grad_norm,
             shuffle=False,
             threads=Threads(),
-            workspaces=[Workspace(self.network, parameters.dtype, keep=True) for _ in range(2)],
+            workspace=Workspace(self.network, parameters.dtype, keep=True),
         )
         data = TrainingSet(
             self.sequences,

@@ -22,11 +22,12 @@ run; a batch of equal lengths is a single run.
 
 **Backward** the factors that do not depend on the incoming gradient are computed for a chunk of
 steps at once; a step is then four calls. The weight gradient is one batched product for a chunk.
+Neither waits for the steps of the next chunk, so a second thread can do both beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -41,8 +42,17 @@ Floats = NDArray[np.floating]
 # The order of the gates in the rows of W, see above.
 KERNEL_ORDER = "oifg"
 
-# A chunk of backward steps should stay in the second-level cache; in numbers, not bytes.
-_CHUNK_SIZE = 1 << 17
+# What a chunk of backward steps works in, in numbers: large enough that handing it to another
+# thread is nothing beside it, small enough to stay in the cache.
+_CHUNK_SIZE = 1 << 20
+
+Submit = Callable[[Callable[[int], None], int], Callable[[], None]]
+
+
+def run_now(function: Callable[[int], None], argument: int) -> Callable[[], None]:
+    """Run a function at once; there is nothing left to wait for."""
+    function(argument)
+    return lambda: None
 
 
 class Run(NamedTuple):
@@ -272,6 +282,7 @@ def backward(
     dh_last: Floats | None = None,
     dh: Sequence[Floats] | None = None,
     with_dx: bool = False,
+    submit: Submit = run_now,
 ) -> list[Floats]:
     """Backpropagate through the batch that ``forward`` has just been run on.
 
@@ -289,6 +300,9 @@ def backward(
         Gradient of the loss by the hidden states of each run, where they are used.
     with_dx : bool, default=False
         Whether the gradient by the input is wanted.
+    submit : callable, default=run_now
+        Starts a function, on one other thread or at once, one after the other, and returns a
+        function that waits for it. The result does not depend on it.
 
     Returns
     -------
@@ -306,11 +320,31 @@ def backward(
         # What the steps behind this run pass back; columns that start there go no further.
         scratch.begin(dh_next, dc_next)
         dh_t, dc_next = scratch.dh, scratch.dc
-        for first, last in scratch.chunks:
-            steps = slice(first, last)
-            _local_derivatives(buffers, r, steps, scratch.factors)
+
+        def derive(number: int, r: int = r, scratch: _BackwardScratch = scratch) -> None:
+            first, last = scratch.chunks[number]
+            _local_derivatives(buffers, r, slice(first, last), scratch.factors[number % 2])
+
+        def collect(number: int, r: int = r, scratch: _BackwardScratch = scratch) -> None:
+            first, last = scratch.chunks[number]
+            dz, outer = scratch.dz[number % 2][: last - first], scratch.outer[: last - first]
+            # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T
+            np.matmul(dz, buffers.inputs[r][first:last].transpose(0, 2, 1), out=outer)
+            np.add(dW, np.add.reduce(outer, axis=0), out=dW)
+            if with_dx:
+                # dx_t = W_x^T dz_t
+                np.matmul(W_x_T, dz, out=dx[r][first:last])
+
+        # Beside the steps of one chunk, the derivatives of the next and the sums of the last are
+        # made. That is in the order of submission: when a chunk's derivatives are there, the
+        # chunk before the last, in whose memory it works, has been collected.
+        derived = submit(derive, 0)
+        for number, (first, last) in enumerate(scratch.chunks):
+            derived()
+            if number + 1 < len(scratch.chunks):
+                derived = submit(derive, number + 1)
             for k in reversed(range(last - first)):
-                Q_N, M, dc_dzo, dc_t, dc_row, dz_dc, dz, dc_prev = scratch.steps[k]
+                Q_N, M, dc_dzo, dc_t, dc_row, dz_dc, dz, dc_prev = scratch.steps[number % 2][k]
                 if dh is not None:
                     add(dh_t, dh[r][first + k], dh_t)
                 # dc_t = dh_t * Q + (dc_t of the step behind);  dz_o = dh_t * N
@@ -321,13 +355,8 @@ def backward(
                 # dh_{t-1} = W_h^T dz_t
                 dot(W_h_T, dz, dh_t)  # (n_units, n_t)
                 dc_next = dc_prev
-            # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T
-            dz_chunk, outer = scratch.dz[: last - first], scratch.outer[: last - first]
-            np.matmul(dz_chunk, buffers.inputs[r][steps].transpose(0, 2, 1), out=outer)
-            dW += np.add.reduce(outer, axis=0)
-            if with_dx:
-                # dx_t = W_x^T dz_t
-                np.matmul(W_x_T, dz_chunk, out=dx[r][steps])
+            collected = submit(collect, number)
+        collected()
         dh_next = dh_t
     return dx
 
@@ -338,18 +367,23 @@ class _BackwardScratch:
     def __init__(self, n_inputs: int, n_units: int, run: Run, dtype: np.dtype) -> None:
         n, n_steps, width = n_units, run.stop - run.start, run.width
         step_size = 12 * n * width + 4 * n * (n_inputs + n + 1)
-        chunk = min(n_steps, max(1, _CHUNK_SIZE // step_size))
+        # Three chunks or more, so that there is something to do side by side.
+        chunk = max(1, min(_CHUNK_SIZE // step_size, -(-n_steps // 3)))
         self.chunks = [(max(0, last - chunk), last) for last in range(n_steps, 0, -chunk)]
         self.dh = np.empty((n, width), dtype)
         self.dc = np.empty((n, width), dtype)
-        # Q, N, M of a step, and [dc_t; dz_o; dz_i; dz_f; dz_g; dc_{t-1}], the gates as in W.
-        self.factors = np.empty((chunk, 6, n, width), dtype)
-        grads = np.empty((chunk, 6, n, width), dtype)
-        self.dz = grads.reshape(chunk, 6 * n, width)[:, n : 5 * n]
+        # For chunks in turn: Q, N, M of each step, and [dc_t; dz_o; dz_i; dz_f; dz_g; dc_{t-1}],
+        # the gates as in W.
+        self.factors = np.empty((2, chunk, 6, n, width), dtype)
+        grads = np.empty((2, chunk, 6, n, width), dtype)
+        self.dz = grads.reshape(2, chunk, 6 * n, width)[:, :, n : 5 * n]
         self.outer = np.empty((chunk, 4 * n, n_inputs + n + 1), dtype)
         self.steps = [
-            (factor[:2], factor[2:], grad[:2], grad[0], grad[:1], grad[2:], dz, grad[5])
-            for factor, grad, dz in zip(self.factors, grads, self.dz, strict=True)
+            [
+                (factor[:2], factor[2:], grad[:2], grad[0], grad[:1], grad[2:], dz, grad[5])
+                for factor, grad, dz in zip(*turn, strict=True)
+            ]
+            for turn in zip(self.factors, grads, self.dz, strict=True)
         ]
 
     def begin(self, dh: Floats | None, dc: Floats | None) -> None:

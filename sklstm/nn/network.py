@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklstm.nn.initializers import glorot_uniform, lstm_biases, orthogonal
-from sklstm.nn.layer import KERNEL_ORDER, LayerBuffers, Packing, backward, forward, gate_rows
+from sklstm.nn.layer import (
+    KERNEL_ORDER,
+    LayerBuffers,
+    Packing,
+    Submit,
+    backward,
+    forward,
+    gate_rows,
+    run_now,
+)
 from sklstm.nn.losses import Loss
 
 __all__ = ["Batch", "Network", "Workspace"]
@@ -22,8 +31,8 @@ Floats = NDArray[np.floating]
 _TAPE_SIZE = 1 << 22
 _MIN_COLUMNS = 64
 
-# Numbers in a gate of a batch from which two threads, each with half of them, are worth it.
-_MIN_SPLIT = 1 << 13
+# Numbers in the gates of a step from which a second thread is worth it in the backward pass.
+_MIN_SUBMIT = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -146,20 +155,13 @@ class Network:
             W[:, -1] = 0
         return weights
 
-    def n_columns(self, n_timesteps: int, n_sequences: int) -> int:
-        """Return how many sequences of a batch training should take at once.
-
-        As many as the memory for a block allows; half of the batch where that is enough work for
-        a thread. The number of threads has no say: it must not change the result.
-        """
+    def n_columns(self, n_timesteps: int) -> int:
+        """Return how many sequences of that length training should take at once."""
         per_step = sum(
             columns + 8 * n_units
             for (_, columns), n_units in zip(self.shapes, self.hidden_layer_sizes, strict=False)
         )
-        n_columns = max(_MIN_COLUMNS, _TAPE_SIZE // (per_step * max(n_timesteps, 1)))
-        if n_sequences * min(self.hidden_layer_sizes) >= _MIN_SPLIT:
-            n_columns = min(n_columns, -(-n_sequences // 2))
-        return n_columns
+        return max(_MIN_COLUMNS, _TAPE_SIZE // (per_step * max(n_timesteps, 1)))
 
     def raw_outputs(self, parameters: Floats, batch: Batch, workspace: Workspace) -> Floats:
         """Compute the head's linear output.
@@ -199,6 +201,7 @@ class Network:
         loss: Loss,
         gradient: Floats,
         workspace: Workspace,
+        submit: Submit = run_now,
     ) -> float:
         """Add the gradient of a batch's weighted loss to ``gradient``.
 
@@ -218,6 +221,8 @@ class Network:
             Changed in place.
         workspace : Workspace
             Arrays to work in, with ``keep=True``.
+        submit : callable, default=run_now
+            How ``backward`` starts what can be done beside its steps, where that is worth it.
 
         Returns
         -------
@@ -234,7 +239,15 @@ class Network:
         dh_last: Floats | None = head[:, :-1].T @ d_raw  # (n_units, n_sequences)
         dh: list[Floats] | None = None
         for k in reversed(range(len(layers))):
-            dh = backward(layers[k], buffers[k], d_layers[k], dh_last=dh_last, dh=dh, with_dx=k > 0)
+            dh = backward(
+                layers[k],
+                buffers[k],
+                d_layers[k],
+                dh_last=dh_last,
+                dh=dh,
+                with_dx=k > 0,
+                submit=submit if layers[k].shape[0] * len(weights) >= _MIN_SUBMIT else run_now,
+            )
             dh_last = None
         return float(np.add.reduce(loss.value(target, raw) * weights))
 

@@ -1,0 +1,88 @@
+"""Threads: as many as the caller allows, and no change of a bit."""
+
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from sklstm.nn import Batch, Network, Packing, SquaredError, Workspace
+from sklstm.threads import Threads, one_blas_thread
+
+
+def blas_threads():
+    return [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize("allowed", [1, 2])
+def test_as_many_threads_as_the_caller_allows(allowed):
+    with threadpool_limits(allowed, user_api="blas"):
+        with one_blas_thread() as threads:
+            assert threads.n_threads == allowed
+            assert set(blas_threads()) == {1}
+            with one_blas_thread() as inner:
+                assert inner.n_threads == 1
+            assert set(blas_threads()) == {1}
+        assert set(blas_threads()) == {allowed}
+
+
+def test_the_last_to_leave_lifts_the_limit():
+    entered, leave = threading.Event(), threading.Event()
+
+    def stay():
+        with one_blas_thread():
+            entered.set()
+            leave.wait()
+
+    with threadpool_limits(2, user_api="blas"):
+        thread = threading.Thread(target=stay)
+        thread.start()
+        entered.wait()
+        with one_blas_thread():
+            pass
+        assert set(blas_threads()) == {1}
+        leave.set()
+        thread.join()
+        assert set(blas_threads()) == {2}
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_results_are_in_order_and_errors_come_through(n_threads):
+    threads = Threads(n_threads)
+    assert threads.map(lambda x: x * x, range(5)) == [0, 1, 4, 9, 16]
+    assert threads.submit(lambda x: x + 1, 1)() == 2
+    with pytest.raises(ZeroDivisionError):
+        threads.map(lambda x: 1 / x, [1, 0])
+    with pytest.raises(ZeroDivisionError):
+        threads.submit(lambda x: 1 / x, 0)()
+    threads.close()
+
+
+@pytest.mark.parametrize("lengths", [[20] * 70, [20] * 30 + [7] * 30 + [3] * 9 + [0]])
+def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
+    monkeypatch.setattr("sklstm.nn.layer._CHUNK_SIZE", 1 << 17)  # several chunks
+    rng = np.random.RandomState(0)
+    network = Network(2, (64, 80), 1)
+    parameters = network.initialize(rng)
+    x = rng.normal(size=(max(lengths), 2, len(lengths)))
+    batch = Batch(x, Packing.from_lengths(np.array(lengths)))
+    target, weights = rng.normal(size=(1, len(lengths))), np.ones(len(lengths))
+    gradients = []
+    with one_blas_thread():
+        for n_threads in (1, 2):
+            threads, gradient = Threads(n_threads), np.zeros_like(parameters)
+            workspace = Workspace(network, parameters.dtype, keep=True)
+            for _ in range(5):  # a race would not show every time
+                network.add_gradient(
+                    parameters,
+                    batch,
+                    target,
+                    weights,
+                    SquaredError(),
+                    gradient,
+                    workspace,
+                    threads.submit,
+                )
+            threads.close()
+            gradients.append(gradient)
+    np.testing.assert_array_equal(*gradients)
