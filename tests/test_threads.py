@@ -1,7 +1,5 @@
 """Threads: as many as the caller allows, and no change of a bit."""
 
-import threading
-
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -24,26 +22,6 @@ def test_as_many_threads_as_the_caller_allows(allowed):
                 assert inner.n_threads == 1
             assert set(blas_threads()) == {1}
         assert set(blas_threads()) == {allowed}
-
-
-def test_the_last_to_leave_lifts_the_limit():
-    entered, leave = threading.Event(), threading.Event()
-
-    def stay():
-        with one_blas_thread():
-            entered.set()
-            leave.wait()
-
-    with threadpool_limits(2, user_api="blas"):
-        thread = threading.Thread(target=stay)
-        thread.start()
-        entered.wait()
-        with one_blas_thread():
-            pass
-        assert set(blas_threads()) == {1}
-        leave.set()
-        thread.join()
-        assert set(blas_threads()) == {2}
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
