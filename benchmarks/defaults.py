@@ -75,7 +75,7 @@ if __name__ == "__main__":
         }
         print(
             f"{rate:<6} {batch_size:<5} {max_iter:<6}"
-            f"  {forecast_error(sunspots, 60, 9, params):8.1f}"
+            f"  {forecast_error(sunspots, 60, 20, params):8.1f}"
             f" {forecast_error(airline, 36, 12, params):7.4f}"
             f" {italy_accuracy(params):5.3f} {digits_accuracy(params):6.3f}",
             flush=True,
