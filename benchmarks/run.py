@@ -45,7 +45,7 @@ def measure(library, task, **parameters):
         environment.pop(name, None)
     command = [sys.executable, str(HERE / "worker.py"), library, task, json.dumps(parameters)]
     started = time.perf_counter()
-    child = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    child = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(child.stdout.splitlines()[-1]), time.perf_counter() - started
 
 
@@ -100,16 +100,18 @@ def benchmark_prediction(n_repeats, shapes, sizes):
 def benchmark_dtypes(n_repeats, shapes):
     rows = []
     for n_features, n_units, n_timesteps, batch_size, n_batches in shapes:
-        row = {
+        shape = {
             "n_features": n_features,
             "n_units": n_units,
             "n_timesteps": n_timesteps,
             "batch_size": batch_size,
         }
+        row = dict(shape)
         for dtype in ("float32", "float64"):
-            parameters = row | {"n_batches": n_batches, "dtype": dtype}
-            parameters = {name: parameters[name] for name in parameters if name != "float32"}
-            row[dtype] = compare(["sklstm"], "train", n_repeats, **parameters)["sklstm"]
+            measured = compare(
+                ["sklstm"], "train", n_repeats, **shape, n_batches=n_batches, dtype=dtype
+            )
+            row[dtype] = measured["sklstm"]
         rows.append(row)
         print(row, flush=True)
     return rows
@@ -123,7 +125,7 @@ def benchmark_end_to_end(n_repeats):
         for library in libraries:
             values[library].append(measure(library, "end_to_end"))
     for library, measured in values.items():
-        memory, seconds = np.median(measured, axis=0)
+        memory, seconds = np.median(measured, axis=0).tolist()
         rows.append({"library": library, "seconds": seconds, "peak_mib": memory})
         print(rows[-1], flush=True)
     return rows
@@ -157,7 +159,8 @@ def table(rows, keys):
         cells = [
             f"{row[key]:.3g}" if isinstance(row[key], float) else str(row[key]) for key in keys
         ]
-        cells += [f"{row['torch'] / row['sklstm']:.2f}"] * len(ratio)
+        if ratio:
+            cells.append(f"{row['torch'] / row['sklstm']:.2f}")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

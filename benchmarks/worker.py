@@ -169,9 +169,9 @@ def train(library, n_features, n_units, n_timesteps, batch_size, n_batches, dtyp
 
 def predict(library, n_features, n_units, n_timesteps, n_samples, n_repeats=5, dtype="float32"):
     """Milliseconds to predict all samples."""
-    X, y = sequences(n_samples, n_timesteps, n_features, dtype)
     model = LIBRARIES[library](n_features, n_units, 32)
-    model.fit(X[:64], y[:64], 1)
+    model.fit(*sequences(64, n_timesteps, n_features, dtype), 1)
+    X, _ = sequences(n_samples, n_timesteps, n_features, dtype)
     model.predict(X)
     return 1000 * float(np.median([timed(model.predict, X) for _ in range(n_repeats)]))
 
