@@ -1,6 +1,6 @@
 """Measure sklstm beside its peers, each in a process of its own, in one sitting.
 
-``python benchmarks/run.py`` writes docs/benchmarks.json and docs/benchmarks.md; ``--quick`` takes
+``python benchmarks/run.py`` writes results.json and results.md beside itself; ``--quick`` takes
 under three minutes and only prints. Libraries that are not installed are left out.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-DOCS = HERE.parent / "docs"
+RESULTS = HERE / "results"
 
 # n_features, n_units, n_timesteps, batch_size, batches an epoch. Chosen before anything was
 # measured: from a window of five steps to 256 units over 100 steps.
@@ -205,8 +205,8 @@ def main():
     text = "\n".join(parts)
     print(text)
     if not quick:
-        (DOCS / "benchmarks.json").write_text(json.dumps(results, indent=1) + "\n")
-        (DOCS / "_benchmarks.md").write_text(text + "\n")
+        RESULTS.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
+        RESULTS.with_suffix(".md").write_text(text + "\n")
 
 
 if __name__ == "__main__":

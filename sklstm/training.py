@@ -25,6 +25,9 @@ Floats = NDArray[np.floating]
 # Sequences that prediction takes through the network at once.
 _PREDICTION_COLUMNS = 256
 
+# Hidden values in a prediction from which it is worth starting threads.
+_MIN_THREADED = 1 << 21
+
 
 class TrainingSet(NamedTuple):
     """What an epoch goes through.
@@ -195,16 +198,18 @@ def predict_raw(
     n_samples = len(sequences) if rows is None else len(rows)
     raw = np.empty((network.n_outputs, n_samples), parameters.dtype)
     blocks = list(_blocks(n_samples, _PREDICTION_COLUMNS))
+    n_values = n_samples * sequences.n_timesteps * sum(network.hidden_layer_sizes)
+    n_lanes = min(threads.n_threads, len(blocks)) if n_values >= _MIN_THREADED else 1
 
     def run_lane(lane: int) -> None:
         workspace = Workspace(network, parameters.dtype, keep=False)
         with np.errstate(all="ignore"):
-            for block in blocks[lane :: threads.n_threads]:
+            for block in blocks[lane::n_lanes]:
                 block_rows = block if rows is None else rows[block]
                 batch, order = sequences.batch(block_rows, parameters.dtype)
                 raw[:, block][:, order] = network.raw_outputs(parameters, batch, workspace)
 
-    threads.map(run_lane, range(min(threads.n_threads, len(blocks))))
+    threads.map(run_lane, range(n_lanes))
     return raw
 
 

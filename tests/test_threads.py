@@ -5,6 +5,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklstm.nn import Batch, Network, Packing, SquaredError, Workspace
+from sklstm.sequences import DenseSequences
 from sklstm.threads import Threads, one_blas_thread
 
 
@@ -64,3 +65,20 @@ def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
             threads.close()
             gradients.append(gradient)
     np.testing.assert_array_equal(*gradients)
+
+
+def test_a_prediction_in_two_threads_gives_the_same_bits(monkeypatch):
+    monkeypatch.setattr("sklstm.training._MIN_THREADED", 0)
+    rng = np.random.RandomState(0)
+    network = Network(2, (20,), 1)
+    parameters = network.initialize(rng)
+    sequences = DenseSequences(rng.normal(size=(1000, 7, 2)), has_missing=False)
+    raw = []
+    with one_blas_thread():
+        for n_threads in (1, 2, 3):
+            threads = Threads(n_threads)
+            raw.append(predict_raw(network, parameters, sequences, threads))
+            threads.close()
+    assert raw[0].shape == (1, 1000)
+    np.testing.assert_array_equal(raw[0], raw[1])
+    np.testing.assert_array_equal(raw[0], raw[2])
