@@ -7,6 +7,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from sklstm.nn import Batch, Network, Packing, SquaredError, Workspace
 from sklstm.sequences import DenseSequences
 from sklstm.threads import Threads, one_blas_thread
+from sklstm.training import predict_raw
 
 
 def blas_threads():
