@@ -114,7 +114,7 @@ class Trainer:
         Raises
         ------
         FloatingPointError
-            If the loss or the gradient is not finite.
+            If the loss or its gradient is not finite, or a weight is out of bounds afterwards.
         """
         rows = rng.permutation(data.rows) if self.shuffle else data.rows
         total_weight = float(data.weights[rows].sum())

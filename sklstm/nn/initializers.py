@@ -9,7 +9,7 @@ __all__ = ["glorot_uniform", "lstm_biases", "orthogonal"]
 
 
 def glorot_uniform(
-    rng: np.random.RandomState, n_outputs: int, n_inputs: int, fan_out: int | None = None
+    rng: np.random.RandomState, n_outputs: int, n_inputs: int
 ) -> NDArray[np.float64]:
     """Uniform weights whose variance is 2 / (fan_in + fan_out) [1]_.
 
@@ -18,9 +18,7 @@ def glorot_uniform(
     rng : RandomState
         Source of the numbers.
     n_outputs, n_inputs : int
-        Shape of the matrix; ``n_inputs`` is the fan-in.
-    fan_out : int, default=None
-        The fan-out, where it is not ``n_outputs``.
+        Shape of the matrix: its fan-out and its fan-in.
 
     Returns
     -------
@@ -32,7 +30,7 @@ def glorot_uniform(
     .. [1] X. Glorot and Y. Bengio, "Understanding the difficulty of training deep feedforward
        neural networks", AISTATS 2010.
     """
-    limit = np.sqrt(6.0 / (n_inputs + (fan_out or n_outputs)))
+    limit = np.sqrt(6.0 / (n_inputs + n_outputs))
     return rng.uniform(-limit, limit, size=(n_outputs, n_inputs))
 
 
