@@ -21,7 +21,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklstm.nn.losses import Loss
-from sklstm.nn.network import Network, Workspace
+from sklstm.nn.network import Network
 from sklstm.nn.optimizers import Adam
 from sklstm.sequences import Sequences
 from sklstm.threads import Threads, one_blas_thread
@@ -335,7 +335,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             max_grad_norm=self.max_grad_norm,
             shuffle=self.shuffle,
             threads=threads,
-            workspace=Workspace(self._network, parameters.dtype, keep=True),
+            dtype=parameters.dtype,
         )
         monitor = ConvergenceMonitor(self.tol, self.n_iter_no_change)
         losses: list[float] = []

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sklstm.nn.layer import run_now
 from sklstm.nn.losses import Loss
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
@@ -22,11 +24,15 @@ __all__ = ["ConvergenceMonitor", "Trainer", "TrainingSet", "predict_raw"]
 
 Floats = NDArray[np.floating]
 
+# Products in a step and lane from which training is worth two lanes, each in a thread of its own.
+_N_LANES = 2
+_MIN_LANES = 1 << 20
+
 # Sequences that prediction takes through the network at once.
-_PREDICTION_COLUMNS = 256
+_PREDICTION_COLUMNS = 512
 
 # Hidden values in a prediction from which it is worth starting threads.
-_MIN_THREADED = 1 << 21
+_MIN_THREADED = 1 << 19
 
 
 class TrainingSet(NamedTuple):
@@ -72,8 +78,8 @@ class Trainer:
         Whether each epoch has an order of its own.
     threads : Threads
         Threads to compute in.
-    workspace : Workspace
-        Arrays to work in.
+    dtype : dtype
+        Of the parameters.
     """
 
     network: Network
@@ -84,7 +90,11 @@ class Trainer:
     max_grad_norm: float | None
     shuffle: bool
     threads: Threads
-    workspace: Workspace
+    dtype: np.dtype
+
+    @cached_property
+    def _workspaces(self) -> list[Workspace]:
+        return [Workspace(self.network, self.dtype) for _ in range(_N_LANES)]
 
     def epoch(
         self,
@@ -150,21 +160,37 @@ class Trainer:
         self, data: TrainingSet, rows: NDArray[np.intp], parameters: Floats
     ) -> tuple[float, Floats]:
         """Compute the summed loss of some rows and its gradient."""
-        loss, gradient = 0.0, np.zeros_like(parameters)
-        # By blocks of columns, so that a batch of any size costs the same memory.
-        for block in _blocks(len(rows), self.network.n_columns(data.sequences.n_timesteps)):
-            batch, order = data.sequences.batch(rows[block], parameters.dtype)
-            columns = rows[block][order]
-            loss += self.network.add_gradient(
-                parameters,
-                batch,
-                data.target[:, columns],
-                data.weights[columns],
-                self.loss,
-                gradient,
-                self.workspace,
-                self.threads.submit,
-            )
+        # By blocks of columns, so that a batch of any size costs the same memory; and where a
+        # step has enough to compute, in two lanes, whose cut does not depend on the threads.
+        n_blocks = -(-len(rows) // self.network.n_columns(data.sequences.n_timesteps))
+        n_lanes = 1
+        if self.network.step_size * len(rows) >= _MIN_LANES * max(n_blocks, _N_LANES):
+            n_lanes = _N_LANES
+            n_blocks += n_blocks % _N_LANES
+        blocks = list(_blocks(len(rows), -(-len(rows) // n_blocks)))
+
+        def run_lane(lane: int) -> tuple[float, Floats]:
+            loss, gradient = 0.0, np.zeros_like(parameters)
+            for block in blocks[lane::n_lanes]:
+                batch, order = data.sequences.batch(rows[block], self.dtype)
+                columns = rows[block][order]
+                with np.errstate(all="ignore"):  # a setting of each thread
+                    loss += self.network.add_gradient(
+                        parameters,
+                        batch,
+                        data.target[:, columns],
+                        data.weights[columns],
+                        self.loss,
+                        gradient,
+                        self._workspaces[lane],
+                        self.threads.submit if n_lanes == 1 else run_now,
+                    )
+            return loss, gradient
+
+        (loss, gradient), *others = self.threads.map(run_lane, range(n_lanes))
+        for other_loss, other_gradient in others:
+            loss += other_loss
+            gradient += other_gradient
         return loss, gradient
 
 
@@ -202,12 +228,12 @@ def predict_raw(
     n_lanes = min(threads.n_threads, len(blocks)) if n_values >= _MIN_THREADED else 1
 
     def run_lane(lane: int) -> None:
-        workspace = Workspace(network, parameters.dtype, keep=False)
+        buffers = network.state_buffers(parameters.dtype)
         with np.errstate(all="ignore"):
             for block in blocks[lane::n_lanes]:
                 block_rows = block if rows is None else rows[block]
                 batch, order = sequences.batch(block_rows, parameters.dtype)
-                raw[:, block][:, order] = network.raw_outputs(parameters, batch, workspace)
+                raw[:, block][:, order] = network.raw_outputs(parameters, batch, buffers)
 
     threads.map(run_lane, range(n_lanes))
     return raw

@@ -139,7 +139,10 @@ def _check_dense(
     estimator: BaseEstimator, X: Any, reset: bool, dtype: np.dtype | None, min_samples: int
 ) -> DenseSequences:
     """Read an array of shape (n_samples, n_timesteps, n_features)."""
-    values = _to_numeric(estimator, X, allow_nd=True, ensure_min_samples=min_samples)
+    if type(X) is np.ndarray and X.dtype.kind == "f" and len(X) >= min_samples:
+        values = X  # check_array would not change it, but take longer than a small network does
+    else:
+        values = _to_numeric(estimator, X, allow_nd=True, ensure_min_samples=min_samples)
     if 0 in values.shape:
         raise ValueError(
             f"Found X of shape {values.shape}: (n_samples, n_timesteps, n_features) must each be "

@@ -121,17 +121,17 @@ def test_keras_initial_state(keras):
 def prepare(network, x):
     """The batch, the order of its columns, and arrays to work in."""
     batch, order = DenseSequences(x, has_missing=True).batch(slice(None), x.dtype)
-    return batch, order, Workspace(network, x.dtype, keep=True)
+    return batch, order, Workspace(network, x.dtype)
 
 
 def test_keras_mask(keras):
     """A missing step is what Keras calls masked: the state passes through."""
     x = np.where(keras.mask[:, :, None], keras.x, np.nan)
-    batch, order, workspace = prepare(keras.network, x)
-    keras.network.raw_outputs(keras.parameters, batch, workspace)
-    (buffers,) = workspace.buffers(batch.packing)
-    assert_allclose(buffers.h_last.T, keras.masked_h[order], **as_keras)
-    assert_allclose(buffers.c_last.T, keras.masked_c[order], **as_keras)
+    batch, order, _ = prepare(keras.network, x)
+    (buffers,) = keras.network.state_buffers(x.dtype)
+    keras.network.raw_outputs(keras.parameters, batch, [buffers])
+    assert_allclose(buffers.h.T, keras.masked_h[order], **as_keras)
+    assert_allclose(buffers.c.T, keras.masked_c[order], **as_keras)
 
 
 def test_keras_loss_and_gradient(keras):

@@ -70,10 +70,10 @@ class Problem(NamedTuple):
     def finite_differences(self):
         """Gradient of the weighted sum of the loss, by many passes forward."""
         batch, order = self.sequences.batch(slice(None), self.parameters.dtype)
-        workspace = Workspace(self.network, self.parameters.dtype, keep=False)
+        buffers = self.network.state_buffers(self.parameters.dtype)
 
         def value(parameters):
-            raw = self.network.raw_outputs(parameters, batch, workspace)
+            raw = self.network.raw_outputs(parameters, batch, buffers)
             return LOSSES[self.loss][0].value(self.target[:, order], raw) @ self.weights[order]
 
         return finite_differences(value, self.parameters)
@@ -90,7 +90,7 @@ class Problem(NamedTuple):
             self.weights[order],
             LOSSES[self.loss][0],
             gradient,
-            Workspace(self.network, self.parameters.dtype, keep=True),
+            Workspace(self.network, self.parameters.dtype),
         )
         return gradient
 
@@ -118,7 +118,7 @@ class Problem(NamedTuple):
             max_grad_norm=max_grad_norm,
             shuffle=False,
             threads=Threads(),
-            workspace=Workspace(self.network, parameters.dtype, keep=True),
+            dtype=parameters.dtype,
         )
         data = TrainingSet(
             self.sequences,

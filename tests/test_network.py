@@ -33,24 +33,24 @@ def draw_sequences(network, lengths, rng):
     return [rng.normal(size=(length, network.n_features)) for length in lengths]
 
 
-def run(network, parameters, sequences, *, workspace=None, keep=False):
+def run(network, parameters, sequences, *, buffers=None):
     """Raw outputs (n_samples, n_outputs), in the order of the sequences."""
     if not hasattr(sequences, "batch"):
         sequences = RaggedSequences(sequences, has_missing=True)
-    workspace = workspace or Workspace(network, parameters.dtype, keep=keep)
+    buffers = buffers or network.state_buffers(parameters.dtype)
     batch, order = sequences.batch(slice(None), parameters.dtype)
     raw = np.empty((network.n_outputs, len(sequences)), parameters.dtype)
-    raw[:, order] = network.raw_outputs(parameters, batch, workspace)
+    raw[:, order] = network.raw_outputs(parameters, batch, buffers)
     return raw.T
 
 
-@given(networks, all_lengths, seeds, st.booleans())
-def test_raw_outputs_are_the_references(network, lengths, seed, keep):
+@given(networks, all_lengths, seeds)
+def test_raw_outputs_are_the_references(network, lengths, seed):
     rng = np.random.default_rng(seed)
     parameters = draw_parameters(network, rng)
     sequences = draw_sequences(network, lengths, rng)
     coefs, intercepts = network.unpack(parameters)
-    raw = run(network, parameters, sequences, keep=keep)
+    raw = run(network, parameters, sequences)
     for raw_j, sequence in zip(raw, sequences, strict=True):
         assert_allclose(raw_j, reference.network(sequence, coefs, intercepts), **close)
 
@@ -107,16 +107,16 @@ def test_a_sequence_without_steps_gives_the_bias_of_the_head():
     assert_array_equal(run(network, parameters, [np.empty((0, 2))]), raw[1:])
 
 
-@pytest.mark.parametrize("keep", [False, True])
-def test_buffers_leave_nothing_behind(keep):
+def test_buffers_leave_nothing_behind():
     """Batch A, then others of the same and of other shapes, then A again: the same bits."""
     rng = np.random.default_rng(0)
     network = Network(2, (4, 3), 3)
     parameters = draw_parameters(network, rng)
-    workspace = Workspace(network, parameters.dtype, keep=keep)
+    workspace = Workspace(network, parameters.dtype)
+    buffers = network.state_buffers(parameters.dtype)
 
     def outputs(sequences):
-        return run(network, parameters, sequences, workspace=workspace)
+        return run(network, parameters, sequences, buffers=buffers)
 
     def gradient(sequences):
         batch, _ = RaggedSequences(sequences, has_missing=False).batch(
@@ -133,7 +133,7 @@ def test_buffers_leave_nothing_behind(keep):
     # More packings than the workspace keeps; every one comes by twice with other values.
     all_lengths = [[5, 3, 3, 0], [5, 5, 5, 5], [2, 2], [6, 1, 1], [0, 0]]
     batches = [draw_sequences(network, lengths, rng) for lengths in all_lengths for _ in range(2)]
-    for compute in [outputs, gradient] if keep else [outputs]:
+    for compute in (outputs, gradient):
         first = [compute(sequences) for sequences in batches]
         for number in [*range(len(batches)), *reversed(range(len(batches)))]:
             assert_array_equal(compute(batches[number]), first[number])

@@ -51,7 +51,7 @@ def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
     with one_blas_thread():
         for n_threads in (1, 2):
             threads, gradient = Threads(n_threads), np.zeros_like(parameters)
-            workspace = Workspace(network, parameters.dtype, keep=True)
+            workspace = Workspace(network, parameters.dtype)
             for _ in range(5):  # a race would not show every time
                 network.add_gradient(
                     parameters,

@@ -27,17 +27,18 @@ Neither waits for the steps of the next chunk, so a second thread can do both be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LayerBuffers", "Packing", "backward", "forward", "gate_rows", "lstm"]
+__all__ = ["LayerBuffers", "Packing", "StateBuffers", "backward", "forward", "gate_rows", "lstm"]
 
 Floats = NDArray[np.floating]
+Step = tuple[Floats, ...]
 
 # The order of the gates in the rows of W, see above.
 KERNEL_ORDER = "oifg"
@@ -87,6 +88,7 @@ class Packing:
         return cls(tuple(np.cumsum(starts[:n_timesteps]).tolist()), len(lengths))
 
     @classmethod
+    @lru_cache(maxsize=16)
     def equal(cls, n_timesteps: int, n_sequences: int) -> Packing:
         """Packing of sequences of one length."""
         return cls((n_sequences,) * n_timesteps, n_sequences)
@@ -113,8 +115,29 @@ def gate_rows(n_units: int, order: str) -> NDArray[np.intp]:
     return np.concatenate([np.arange(n_units) + "ifgo".index(gate) * n_units for gate in order])
 
 
+def _step(
+    inputs: Floats, gates: Floats, products: Floats, tanh_c: Floats, c: Floats, h: Floats
+) -> Step:
+    """Lay out one step for ``forward``: views of its blocks, and where c_t and h_t go."""
+    n = len(tanh_c)
+    return (
+        inputs,
+        gates[: 4 * n],
+        gates[: 3 * n],
+        gates[n : 3 * n],
+        gates[3 * n :],
+        products,
+        products[:n],
+        products[n:],
+        c,
+        tanh_c,
+        gates[:n],
+        h,
+    )
+
+
 class LayerBuffers:
-    """The arrays in which one layer works on batches of one packing.
+    """The arrays in which one layer trains on batches of one packing: every step's are kept.
 
     They are allocated once and serve every batch of that packing: a call overwrites what the one
     before has left.
@@ -127,9 +150,6 @@ class LayerBuffers:
         How the batch lies in columns.
     dtype : dtype
         float32 or float64.
-    keep : bool, default=True
-        Keep every step's gates for the backward pass. Otherwise a run uses one block for all of
-        its steps.
 
     Attributes
     ----------
@@ -137,70 +157,46 @@ class LayerBuffers:
         For each step, where the input goes.
     h : list of ndarray of shape (n_units, n_t)
         For each step, where the hidden state is left.
+    steps : list of tuple of ndarray
+        The steps, as ``forward`` takes them.
     h_last, c_last : ndarray of shape (n_units, n_sequences)
         State after the last step; zero for a sequence without steps.
     head_input : ndarray of shape (n_units + 1, n_sequences)
         ``h_last`` above a row of ones.
     """
 
-    def __init__(
-        self, n_inputs: int, n_units: int, packing: Packing, dtype: np.dtype, *, keep: bool = True
-    ) -> None:
+    def __init__(self, n_inputs: int, n_units: int, packing: Packing, dtype: np.dtype) -> None:
         self.n_inputs, self.n_units, self.packing, self.dtype = n_inputs, n_units, packing, dtype
         n, n_rows = n_units, n_inputs + n_units + 1
         self.inputs: list[Floats] = []  # for each run (n_steps, n_rows, width)
-        self.gates: list[Floats] = []  # for each run (n_steps or 1, 5 n, width)
-        self.products: list[Floats] = []  # for each run (n_steps or 1, 2 n, width)
-        self.tanh_c: list[Floats] = []  # for each run (n_steps or 1, n, width)
+        self.gates: list[Floats] = []  # for each run (n_steps, 5 n, width)
+        self.products: list[Floats] = []  # for each run (2 n, width): not kept
+        self.tanh_c: list[Floats] = []  # for each run (n_steps, n, width)
         for start, stop, width in packing.runs:
-            n_blocks = stop - start if keep else 1
-            self.inputs.append(np.zeros((stop - start, n_rows, width), dtype))
+            n_steps = stop - start
+            self.inputs.append(np.zeros((n_steps, n_rows, width), dtype))
             self.inputs[-1][:, -1] = 1
-            self.gates.append(np.zeros((n_blocks, 5 * n, width), dtype))
-            self.products.append(np.empty((n_blocks, 2 * n, width), dtype))
-            self.tanh_c.append(np.empty((n_blocks, n, width), dtype))
+            self.gates.append(np.zeros((n_steps, 5 * n, width), dtype))
+            self.products += [np.empty((2 * n, width), dtype)] * n_steps
+            self.tanh_c.append(np.empty((n_steps, n, width), dtype))
         self.head_input = np.zeros((n + 1, packing.n_sequences), dtype)
         self.head_input[-1] = 1
         self.h_last = self.head_input[:n]
         self.c_last = np.zeros((n, packing.n_sequences), dtype)
 
         # The blocks of every step. Behind the last stands the state that the layer ends in.
-        inputs = [block for run in self.inputs for block in run]
-        gates = [
-            run[min(t, len(run) - 1)]
-            for run, (start, stop, _) in zip(self.gates, packing.runs, strict=True)
-            for t in range(stop - start)
-        ]
-        scratch = [
-            (products[min(t, len(products) - 1)], tanh_c[min(t, len(tanh_c) - 1)])
-            for products, tanh_c, (start, stop, _) in zip(
-                self.products, self.tanh_c, packing.runs, strict=True
-            )
-            for t in range(stop - start)
-        ]
+        inputs, gates, tanh_c = (
+            [block for run in runs for block in run]
+            for runs in (self.inputs, self.gates, self.tanh_c)
+        )
         self.x = [block[:n_inputs] for block in inputs]
         h_slots = [*(block[n_inputs:-1] for block in inputs), self.h_last]
         c_slots = [*(block[4 * n :] for block in gates), self.c_last]
         # h_t and c_t lie in the next step's blocks, which may be wider than this step's.
         self.h = [h_slots[t + 1][:, :width] for t, width in enumerate(packing.widths)]
-        self._steps = [
-            (
-                block,
-                gate[: 4 * n],
-                gate[: 3 * n],
-                gate[n : 3 * n],
-                gate[3 * n :],
-                product,
-                product[:n],
-                product[n:],
-                c_slots[t + 1][:, :width],
-                tanh_c,
-                gate[:n],
-                self.h[t],
-            )
-            for t, (width, block, gate, (product, tanh_c)) in enumerate(
-                zip(packing.widths, inputs, gates, scratch, strict=True)
-            )
+        self.steps = [
+            _step(inputs[t], gates[t], self.products[t], tanh_c[t], c_slots[t + 1][:, :width], self.h[t])
+            for t, width in enumerate(packing.widths)
         ]
         # Where a sequence starts, the state before it is zero.
         firsts = [*(run.start for run in packing.runs), len(packing.widths)]
@@ -235,33 +231,93 @@ class LayerBuffers:
         for view in self._starts:
             view[...] = 0
 
-    def set_state(self, h: Floats, c: Floats) -> None:
-        """Make ``h`` and ``c``, of shape (n_units, n_sequences), the state at the start.
 
-        For batches of equal lengths only.
+class StateBuffers:
+    """The arrays in which one layer runs when only its state is wanted: each step reuses them.
+
+    Parameters
+    ----------
+    n_inputs, n_units : int
+        Width of the layer's input and of its state.
+    dtype : dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    h, c : ndarray of shape (n_units, width)
+        State, of the sequences that have started.
+    head_input : ndarray of shape (n_units + 1, width)
+        ``h`` above a row of ones.
+    """
+
+    def __init__(self, n_inputs: int, n_units: int, dtype: np.dtype) -> None:
+        self.n_inputs, self.n_units, self.dtype = n_inputs, n_units, dtype
+        self._allocate(0)
+
+    def _allocate(self, width: int) -> None:
+        n = self.n_units
+        inputs = np.zeros((self.n_inputs + n + 1, width), self.dtype)
+        inputs[-1] = 1
+        gates = np.zeros((5 * n, width), self.dtype)
+        products, tanh_c = np.empty((2 * n, width), self.dtype), np.empty((n, width), self.dtype)
+        self._x, self.head_input = inputs[: self.n_inputs], inputs[self.n_inputs :]
+        self.h, self.c = self.head_input[:-1], gates[4 * n :]
+        self._step = _step(inputs, gates, products, tanh_c, self.c, self.h)
+
+    def _widen(self, width: int) -> None:
+        """Let more sequences start; their state is zero."""
+        h, c = self.h, self.c
+        started = h.shape[1]
+        if width != started:
+            self._allocate(width)
+            self.h[:, :started], self.c[:, :started] = h, c
+
+    def start(self, n_sequences: int, state: tuple[Floats, Floats] | None = None) -> None:
+        """Make the given state (h, c), or zero, the one before the first step."""
+        if self.h.shape[1] != n_sequences:
+            self._allocate(n_sequences)
+        self.h[...], self.c[...] = (0, 0) if state is None else state
+
+    def steps(self, x: Floats, packing: Packing, h_out: Floats | None = None) -> Iterator[Step]:
+        """Give the steps of a batch to ``forward``, one after the other.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_timesteps, n_inputs, n_sequences)
+            Only the columns that are active at a step are read.
+        packing : Packing
+            How the batch lies in columns.
+        h_out : ndarray of shape (n_timesteps, n_units, n_sequences), default=None
+            Receives the hidden states.
         """
-        self._starts[0][...] = h
-        self._starts[1][...] = c
+        for start, stop, width in packing.runs:
+            self._widen(width)
+            for t in range(start, stop):
+                self._x[...] = x[t, :, :width]
+                yield self._step
+                if h_out is not None:
+                    h_out[t, :, :width] = self.h
+        self._widen(packing.n_sequences)
 
 
-def forward(W: Floats, buffers: LayerBuffers) -> None:
-    """Run a layer over the batch whose input and initial state are in the buffers.
+def forward(W: Floats, steps: Iterable[Step]) -> None:
+    """Run a layer over steps whose input and initial state are in place.
 
     Parameters
     ----------
     W : ndarray of shape (4 * n_units, n_inputs + n_units + 1)
         [W_x W_h b], gates in the order o, i, f, g.
-    buffers : LayerBuffers
-        Holds the input; receives the hidden states and, if it keeps them, all that ``backward``
-        needs.
+    steps : iterable of tuple of ndarray
+        ``LayerBuffers.steps``, where all that ``backward`` needs is left, or what
+        ``StateBuffers.steps`` gives.
     """
     dot, tanh, multiply, add = np.dot, np.tanh, np.multiply, np.add
-    half = np.array(0.5, buffers.dtype)  # an array: a Python number costs more at every call
+    half = np.array(0.5, W.dtype)  # an array: a Python number costs more at every call
     scaled = W.copy()
-    scaled[: 3 * buffers.n_units] *= half
-    for block, z, oif, i_f, g_c, products, ig, fc, c, tanh_c, o, h in buffers._steps:
+    scaled[: len(W) // 4 * 3] *= half
+    for inputs, z, oif, i_f, g_c, products, ig, fc, c, tanh_c, o, h in steps:
         # z_t = W_x x_t + W_h h_{t-1} + b
-        dot(scaled, block, z)  # (4 * n_units, n_t)
+        dot(scaled, inputs, z)  # (4 * n_units, n_t)
         # o, i, f = sigmoid(z);  g = tanh(z_g)
         tanh(z, z)
         multiply(oif, half, oif)
@@ -403,28 +459,27 @@ def _local_derivatives(buffers: LayerBuffers, r: int, steps: slice, out: Floats)
     """
     n_steps, n = steps.stop - steps.start, buffers.n_units
     width = out.shape[-1]
-    o, i, f, g, _ = (
-        buffers.gates[r][steps].reshape(n_steps, 5, n, width).transpose(1, 0, 2, 3)
-    )  # (n_steps, n_units, width) each
-    products = buffers.products[r][steps].reshape(n_steps, 2, n, width)  # [i g; f c_{t-1}]
+    gates = buffers.gates[r][steps].reshape(n_steps, 5, n, width)
+    o, i, f, g, _ = gates.transpose(1, 0, 2, 3)  # (n_steps, n_units, width) each
+    i_f, g_c = gates[:, 1:3], gates[:, 3:]
     tanh_c = buffers.tanh_c[r][steps]
     out = out[:n_steps]
-    Q, N, M_if, M_g, M_c = out[:, 0], out[:, 1], out[:, 2:4], out[:, 4], out[:, 5]
+    Q_N, Q, N, M_if, M_g, M_c = out[:, :2], out[:, 0], out[:, 1], out[:, 2:4], out[:, 4], out[:, 5]
 
+    # [M_i; M_f] = P - P * [i; f],  P = [i g; f c_{t-1}]
+    P = np.multiply(i_f, g_c, out=M_if)
+    P_if = np.multiply(P, i_f, out=Q_N)
+    # M_g = i - (i g) g
+    np.multiply(P[:, 0], g, out=M_g)
+    np.subtract(i, M_g, out=M_g)
+    np.subtract(P, P_if, out=M_if)
     # Q = o - h tanh(c_t)
     h = np.multiply(o, tanh_c, out=N)
     np.multiply(h, tanh_c, out=Q)
     np.subtract(o, Q, out=Q)
     # N = h - h o
-    h_o = np.multiply(h, o, out=M_g)
+    h_o = np.multiply(h, o, out=M_c)
     np.subtract(h, h_o, out=N)
-    # [M_i; M_f] = [i g; f c_{t-1}] - [i g; f c_{t-1}] * [i; f]
-    i_f = buffers.gates[r][steps, n : 3 * n].reshape(n_steps, 2, n, width)
-    np.multiply(products, i_f, out=M_if)
-    np.subtract(products, M_if, out=M_if)
-    # M_g = i - (i g) g
-    np.multiply(products[:, 0], g, out=M_g)
-    np.subtract(i, M_g, out=M_g)
     M_c[...] = f
 
 
@@ -502,31 +557,30 @@ def lstm(
     x = x if time_major else x.transpose(1, 0, 2)
     n_timesteps, n_samples, n_features = x.shape
 
-    buffers = LayerBuffers(
-        n_features, n_units, Packing.equal(n_timesteps, n_samples), dtype, keep=False
-    )
-    buffers.load(x.transpose(0, 2, 1))
-    buffers.reset()
+    state = None
     if initial_state is not None:
-        state = [np.asarray(array) for array in initial_state]
+        given = [np.asarray(array) for array in initial_state]
         shape = (n_units,) if single else (n_samples, n_units)
-        if len(state) != 2 or any(array.shape != shape for array in state):
+        if len(given) != 2 or any(array.shape != shape for array in given):
             raise ValueError(
                 f"initial_state must be a pair of arrays (h, c) of shape {shape} each, got the "
-                f"shapes {[array.shape for array in state]}."
+                f"shapes {[array.shape for array in given]}."
             )
-        h_0, c_0 = state
-        buffers.set_state(h_0.T.reshape(n_units, -1), c_0.T.reshape(n_units, -1))
+        h_0, c_0 = given
+        state = h_0.T.reshape(n_units, -1), c_0.T.reshape(n_units, -1)
     W = np.column_stack([W_x, W_h, b]).astype(dtype, copy=False)
-    forward(W[gate_rows(n_units, KERNEL_ORDER)], buffers)
+    h_out = np.empty((n_timesteps, n_units, n_samples), dtype) if return_sequences else None
+    buffers = StateBuffers(n_features, n_units, np.dtype(dtype))
+    buffers.start(n_samples, state)
+    packing = Packing.equal(n_timesteps, n_samples)
+    forward(
+        W[gate_rows(n_units, KERNEL_ORDER)], buffers.steps(x.transpose(0, 2, 1), packing, h_out)
+    )
 
-    h, c = buffers.h_last.T, buffers.c_last.T  # (n_samples, n_units)
+    h, c = buffers.h.T, buffers.c.T  # (n_samples, n_units)
     output = h
-    if return_sequences:
-        output = np.empty((n_timesteps, n_samples, n_units), dtype)
-        for out_t, h_t in zip(output, buffers.h, strict=True):
-            out_t[...] = h_t.T
-        output = output if time_major else output.transpose(1, 0, 2)
+    if h_out is not None:
+        output = h_out.transpose(0, 2, 1) if time_major else h_out.transpose(2, 0, 1)
         if single:
             output = output[:, 0] if time_major else output[0]
     elif single:

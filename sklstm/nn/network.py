@@ -14,6 +14,7 @@ from sklstm.nn.layer import (
     KERNEL_ORDER,
     LayerBuffers,
     Packing,
+    StateBuffers,
     Submit,
     backward,
     forward,
@@ -82,13 +83,15 @@ class Network:
     n_outputs: int
 
     @cached_property
+    def _layer_sizes(self) -> list[tuple[int, int]]:
+        """Inputs and units of each layer."""
+        inputs = [self.n_features, *self.hidden_layer_sizes[:-1]]
+        return list(zip(inputs, self.hidden_layer_sizes, strict=True))
+
+    @cached_property
     def shapes(self) -> list[tuple[int, int]]:
         """Shapes of the layers' matrices and of the head's, in the order of the flat vector."""
-        inputs = [self.n_features, *self.hidden_layer_sizes[:-1]]
-        layers = [
-            (4 * n_units, n_inputs + n_units + 1)
-            for n_inputs, n_units in zip(inputs, self.hidden_layer_sizes, strict=True)
-        ]
+        layers = [(4 * n_units, n_inputs + n_units + 1) for n_inputs, n_units in self._layer_sizes]
         return [*layers, (self.n_outputs, self.hidden_layer_sizes[-1] + 1)]
 
     @cached_property
@@ -98,9 +101,12 @@ class Network:
 
     def matrices(self, parameters: Floats) -> list[Floats]:
         """Return views of the flat vector as the layers' matrices and the head's."""
-        ends = np.cumsum([rows * columns for rows, columns in self.shapes])
-        parts = np.split(parameters, ends[:-1])
-        return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        matrices, start = [], 0
+        for rows, columns in self.shapes:
+            stop = start + rows * columns
+            matrices.append(parameters[start:stop].reshape(rows, columns))
+            start = stop
+        return matrices
 
     def initialize(self, rng: np.random.RandomState) -> Floats:
         """Draw new parameters.
@@ -155,6 +161,11 @@ class Network:
             W[:, -1] = 0
         return weights
 
+    @cached_property
+    def step_size(self) -> int:
+        """Multiplications in the largest matrix product that a step has for one sequence."""
+        return max(rows * columns for rows, columns in self.shapes)
+
     def n_columns(self, n_timesteps: int) -> int:
         """Return how many sequences of that length training should take at once."""
         per_step = sum(
@@ -163,7 +174,13 @@ class Network:
         )
         return max(_MIN_COLUMNS, _TAPE_SIZE // (per_step * max(n_timesteps, 1)))
 
-    def raw_outputs(self, parameters: Floats, batch: Batch, workspace: Workspace) -> Floats:
+    def state_buffers(self, dtype: np.dtype) -> list[StateBuffers]:
+        """Arrays for ``raw_outputs`` to work in, of each layer."""
+        return [StateBuffers(*sizes, dtype) for sizes in self._layer_sizes]
+
+    def raw_outputs(
+        self, parameters: Floats, batch: Batch, buffers: Sequence[StateBuffers]
+    ) -> Floats:
         """Compute the head's linear output.
 
         Parameters
@@ -172,8 +189,8 @@ class Network:
             The flat vector.
         batch : Batch
             The sequences.
-        workspace : Workspace
-            Arrays to work in.
+        buffers : list of StateBuffers
+            What ``state_buffers`` gives; batch after batch can use them.
 
         Returns
         -------
@@ -181,14 +198,15 @@ class Network:
             Raw outputs, in the order of the batch's columns.
         """
         *layers, head = self.matrices(parameters)
-        buffers = workspace.buffers(batch.packing)
-        buffers[0].load(batch.x)
+        x, packing = batch.x, batch.packing
+        n_timesteps, n_sequences = len(packing.widths), packing.n_sequences
         for k, (W, layer) in enumerate(zip(layers, buffers, strict=True)):
-            if k > 0:
-                for x_t, h_t in zip(layer.x, buffers[k - 1].h, strict=True):
-                    x_t[...] = h_t
-            layer.reset()
-            forward(W, layer)
+            h = None
+            if k + 1 < len(layers):
+                h = np.empty((n_timesteps, layer.n_units, n_sequences), parameters.dtype)
+            layer.start(packing.widths[0] if packing.widths else n_sequences)
+            forward(W, layer.steps(x, packing, h))
+            x = h
         # raw = W h_T + b
         return head @ buffers[-1].head_input  # (n_outputs, n_sequences)
 
@@ -220,7 +238,7 @@ class Network:
         gradient : ndarray of shape (n_parameters,)
             Changed in place.
         workspace : Workspace
-            Arrays to work in, with ``keep=True``.
+            Arrays to work in.
         submit : callable, default=run_now
             How ``backward`` starts what can be done beside its steps, where that is worth it.
 
@@ -229,10 +247,18 @@ class Network:
         float
             The sum over sequences of weight times loss.
         """
-        raw = self.raw_outputs(parameters, batch, workspace)
-        buffers = workspace.buffers(batch.packing)
         *layers, head = self.matrices(parameters)
         *d_layers, d_head = self.matrices(gradient)
+        buffers = workspace.buffers(batch.packing)
+        buffers[0].load(batch.x)
+        for k, (W, layer) in enumerate(zip(layers, buffers, strict=True)):
+            if k > 0:
+                for x_t, h_t in zip(layer.x, buffers[k - 1].h, strict=True):
+                    x_t[...] = h_t
+            layer.reset()
+            forward(W, layer.steps)
+        # raw = W h_T + b
+        raw = head @ buffers[-1].head_input  # (n_outputs, n_sequences)
 
         d_raw = loss.gradient(target, raw) * weights  # (n_outputs, n_sequences)
         d_head += d_raw @ buffers[-1].head_input.T
@@ -253,7 +279,7 @@ class Network:
 
 
 class Workspace:
-    """The buffers of a network's layers, kept from batch to batch.
+    """The buffers in which a network's layers train, kept from batch to batch.
 
     Parameters
     ----------
@@ -261,15 +287,13 @@ class Workspace:
         Whose layers they are for.
     dtype : dtype
         float32 or float64.
-    keep : bool
-        Whether the forward pass keeps what the backward pass needs.
     """
 
     # The full batch, the last and smaller one, and one in reserve.
     _N_KEPT = 3
 
-    def __init__(self, network: Network, dtype: np.dtype, *, keep: bool) -> None:
-        self.network, self.dtype, self.keep = network, dtype, keep
+    def __init__(self, network: Network, dtype: np.dtype) -> None:
+        self.network, self.dtype = network, dtype
         self._kept: dict[Packing, list[LayerBuffers]] = {}
 
     def buffers(self, packing: Packing) -> list[LayerBuffers]:
@@ -278,9 +302,6 @@ class Workspace:
             if len(self._kept) == self._N_KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[packing] = [
-                LayerBuffers(columns - n_units - 1, n_units, packing, self.dtype, keep=self.keep)
-                for (_, columns), n_units in zip(
-                    self.network.shapes, self.network.hidden_layer_sizes, strict=False
-                )
+                LayerBuffers(*sizes, packing, self.dtype) for sizes in self.network._layer_sizes
             ]
         return self._kept[packing]
