@@ -40,7 +40,7 @@ docs: .venv/.docs-installed ## Build the documentation, warnings being errors
 	.venv/bin/python -m sphinx -W --keep-going docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-bench: .venv-bench/.bench-installed ## Measure speed beside PyTorch, skorch and Keras; writes benchmarks/results.*
+bench: .venv-bench/.bench-installed ## Measure speed beside PyTorch, skorch and Keras; writes the tables and pictures of the docs
 	.venv-bench/bin/python benchmarks/run.py
 
 bench-quick: .venv-bench/.bench-installed ## The same in under three minutes, printed only

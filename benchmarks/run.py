@@ -1,7 +1,8 @@
 """Measure sklstm beside its peers, each in a process of its own, in one sitting.
 
-``python benchmarks/run.py`` writes results.json and results.md beside itself; ``--quick`` takes
-under three minutes and only prints. Libraries that are not installed are left out.
+``python benchmarks/run.py`` writes results.json beside itself, and the tables and pictures of the
+documentation from it; ``--report`` makes those again without measuring. ``--quick`` takes under
+three minutes and only prints. Libraries that are not installed are left out.
 """
 
 import argparse
@@ -11,14 +12,15 @@ import platform
 import subprocess
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from packaging.requirements import Requirement
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results"
+RESULTS = HERE / "results.json"
 
 # n_features, n_units, n_timesteps, batch_size, batches an epoch. Chosen before anything was
 # measured: from a window of five steps to 256 units over 100 steps.
@@ -34,6 +36,9 @@ SHAPES = [
     (3, 32, 5, 32, 100),
     (1, 16, 200, 32, 10),
 ]
+SHAPE = ["n_features", "n_units", "n_timesteps", "batch_size", "n_batches"]
+# Above this many units, 100,000 samples take minutes.
+MAX_UNITS_FOR_MANY = 64
 PACKAGES = ["numpy", "scikit-learn", "torch", "skorch", "keras", "jax"]
 
 
@@ -43,6 +48,8 @@ def measure(library, task, **parameters):
     # Some machines pin OpenBLAS to an old kernel; it is unpinned here, for every library alike.
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
         environment.pop(name, None)
+    if task == "floor":
+        environment["OPENBLAS_NUM_THREADS"] = "1"
     command = [sys.executable, str(HERE / "worker.py"), library, task, json.dumps(parameters)]
     started = time.perf_counter()
     child = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -62,58 +69,41 @@ def installed(libraries):
     return [library for library in libraries if find_spec(library) is not None]
 
 
+def note(row):
+    print(row, flush=True)
+    return row
+
+
 def benchmark_training(n_repeats, shapes):
     rows = []
-    for n_features, n_units, n_timesteps, batch_size, n_batches in shapes:
-        shape = {"n_features": n_features, "n_units": n_units, "n_timesteps": n_timesteps}
-        row = shape | {"batch_size": batch_size}
-        row |= compare(
-            installed(["sklstm", "torch"]),
-            "train",
-            n_repeats,
-            **shape,
-            batch_size=batch_size,
-            n_batches=n_batches,
+    for shape in shapes:
+        row = dict(zip(SHAPE, shape, strict=True))
+        measured = compare(installed(["sklstm", "torch"]), "train", n_repeats, **row)
+        n_batches = row.pop("n_batches")
+        floor = measure("numpy", "floor", **row)[0]
+        float64 = compare(
+            ["sklstm"], "train", n_repeats, **row, n_batches=n_batches, dtype="float64"
         )
-        row["floor"] = measure("numpy", "floor", **shape, batch_size=batch_size)[0]
-        rows.append(row)
-        print(row, flush=True)
+        rows.append(note(row | measured | {"floor": floor, "float64": float64["sklstm"]}))
     return rows
 
 
 def benchmark_prediction(n_repeats, shapes, sizes):
     rows = []
-    for n_features, n_units, n_timesteps, _, _ in shapes:
+    for n_features, n_units, n_timesteps in dict.fromkeys(shape[:3] for shape in shapes):
         for n_samples in sizes:
+            if n_samples > 1000 and n_units > MAX_UNITS_FOR_MANY:
+                continue
             row = {
                 "n_features": n_features,
                 "n_units": n_units,
                 "n_timesteps": n_timesteps,
                 "n_samples": n_samples,
             }
-            row |= compare(installed(["sklstm", "torch"]), "predict", n_repeats, **row)
-            rows.append(row)
-            print(row, flush=True)
-    return rows
-
-
-def benchmark_dtypes(n_repeats, shapes):
-    rows = []
-    for n_features, n_units, n_timesteps, batch_size, n_batches in shapes:
-        shape = {
-            "n_features": n_features,
-            "n_units": n_units,
-            "n_timesteps": n_timesteps,
-            "batch_size": batch_size,
-        }
-        row = dict(shape)
-        for dtype in ("float32", "float64"):
-            measured = compare(
-                ["sklstm"], "train", n_repeats, **shape, n_batches=n_batches, dtype=dtype
-            )
-            row[dtype] = measured["sklstm"]
-        rows.append(row)
-        print(row, flush=True)
+            n_times = 3 if n_samples > 1000 else 15
+            libraries = installed(["sklstm", "torch"])
+            measured = compare(libraries, "predict", n_repeats, **row, n_repeats=n_times)
+            rows.append(note(row | measured))
     return rows
 
 
@@ -126,14 +116,59 @@ def benchmark_end_to_end(n_repeats):
             values[library].append(measure(library, "end_to_end"))
     for library, measured in values.items():
         memory, seconds = np.median(measured, axis=0).tolist()
-        rows.append({"library": library, "seconds": seconds, "peak_mib": memory})
-        print(rows[-1], flush=True)
+        row = {"library": library, "seconds": seconds, "peak_mib": memory}
+        packages = ["keras", "jax"] if library == "keras" else [library]
+        rows.append(note(row | {"installed_mib": installed_mib(packages)}))
     return rows
 
 
-def geometric_mean(rows):
-    """Geometric mean of PyTorch's time over ours."""
-    return float(np.exp(np.mean([np.log(row["torch"] / row["sklstm"]) for row in rows])))
+def installed_mib(packages):
+    """Size of packages and all that they require, as installed here."""
+    found, names = {}, list(packages)
+    while names:
+        name = names.pop().lower().replace("_", "-")
+        if name in found:
+            continue
+        try:
+            package = distribution(name)
+        except PackageNotFoundError:  # required on other machines only
+            continue
+        paths = [package.locate_file(file) for file in package.files or []]
+        if name == "sklstm":  # installed as a link to this repository
+            paths = (HERE.parent / "sklstm").rglob("*.*")
+        found[name] = sum(Path(path).stat().st_size for path in paths if Path(path).is_file())
+        for requirement in map(Requirement, package.requires or []):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                names.append(requirement.name)
+    return sum(found.values()) / 2**20
+
+
+def benchmark_growth():
+    rows = []
+    for n_samples, n_timesteps in [
+        *((n_samples, 25) for n_samples in (1_000, 3_000, 10_000, 30_000, 100_000)),
+        *((2_000, n_timesteps) for n_timesteps in (10, 30, 100, 300, 1_000)),
+    ]:
+        row = {"n_samples": n_samples, "n_timesteps": n_timesteps}
+        seconds, memory = measure("sklstm", "grow", **row)[0]
+        rows.append(note(row | {"seconds": seconds, "mib": memory}))
+    return rows
+
+
+def benchmark_memory():
+    windows = {
+        "n_rows": 1_000_000,
+        "n_columns": 8,
+        "window_size": 200,
+        "n_units": 8,
+        "batch_size": 4096,
+    }
+    results = {"windows": note(windows | measure("sklstm", "windows", **windows)[0]), "mapped": []}
+    for n_samples in (2_500, 25_000, 268_435):  # the last makes 20 GiB
+        row = {"n_samples": n_samples, "n_timesteps": 1000, "n_features": 10}
+        result = measure("sklstm", "mapped", **row, n_units=8, batch_size=512)[0]
+        results["mapped"].append(note(row | result))
+    return results
 
 
 def machine():
@@ -151,62 +186,37 @@ def machine():
     return facts | {package: version_of(package) for package in PACKAGES}
 
 
-def table(rows, keys):
-    """Rows as a Markdown table, with the ratio where PyTorch is beside."""
-    ratio = ["torch / sklstm"] if all("torch" in row for row in rows) else []
-    lines = ["| " + " | ".join([*keys, *ratio]) + " |", "|" + " --- |" * (len(keys) + len(ratio))]
-    for row in rows:
-        cells = [
-            f"{row[key]:.3g}" if isinstance(row[key], float) else str(row[key]) for key in keys
-        ]
-        if ratio:
-            cells.append(f"{row['torch'] / row['sklstm']:.2f}")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer shapes and repeats")
-    quick = parser.parse_args().quick
-    n_repeats = 1 if quick else 3
-    shapes = [SHAPES[0], SHAPES[4], SHAPES[8]] if quick else SHAPES
-    results = {
-        "machine": machine(),
-        "training": benchmark_training(n_repeats, shapes),
-        "prediction": benchmark_prediction(
-            n_repeats, shapes, (1, 1000) if quick else (1, 1000, 100_000)
-        ),
-        "dtypes": benchmark_dtypes(
-            n_repeats, shapes[:1] if quick else [SHAPES[k] for k in (0, 4, 6)]
-        ),
-        "end_to_end": benchmark_end_to_end(n_repeats),
-    }
-    has_peer = "torch" in results["training"][0]
-    shape_keys = ["n_features", "n_units", "n_timesteps"]
-    peers = ["sklstm", *(["torch"] if has_peer else [])]
-    parts = [
-        "Milliseconds for an update\n",
-        table(results["training"], [*shape_keys, "batch_size", *peers, "floor"]),
-        "\nMilliseconds to predict\n",
-        table(results["prediction"], [*shape_keys, "n_samples", *peers]),
-        "\nMilliseconds for an update, by dtype\n",
-        table(results["dtypes"], [*shape_keys, "batch_size", "float32", "float64"]),
-        "\nA fresh process: import, fit 1000 sequences of 24 steps for 20 epochs, predict\n",
-        table(results["end_to_end"], ["library", "seconds", "peak_mib"]),
-    ]
-    if has_peer:
-        results["training_ratio"] = geometric_mean(results["training"])
-        results["prediction_ratio"] = geometric_mean(results["prediction"])
-        parts += [
-            f"\nGeometric mean of torch / sklstm: {results['training_ratio']:.2f} in training, "
-            f"{results['prediction_ratio']:.2f} in prediction."
-        ]
-    text = "\n".join(parts)
-    print(text)
-    if not quick:
-        RESULTS.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
-        RESULTS.with_suffix(".md").write_text(text + "\n")
+    parser.add_argument("--report", action="store_true", help="write the tables and pictures only")
+    arguments = parser.parse_args()
+    from report import print_tables, write_report
+
+    if arguments.quick:
+        shapes = [SHAPES[0], SHAPES[4], SHAPES[8]]
+        print_tables(
+            {
+                "machine": machine(),
+                "training": benchmark_training(1, shapes),
+                "prediction": benchmark_prediction(1, shapes, (1, 1000)),
+                "end_to_end": benchmark_end_to_end(1),
+            }
+        )
+        return
+    if not arguments.report:
+        results = {
+            "machine": machine(),
+            "training": benchmark_training(3, SHAPES),
+            "prediction": benchmark_prediction(3, SHAPES, (1, 1000, 100_000)),
+            "end_to_end": benchmark_end_to_end(3),
+            "growth": benchmark_growth(),
+            "memory": benchmark_memory(),
+        }
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    results = json.loads(RESULTS.read_text())
+    print_tables(results)
+    write_report(results, HERE.parent / "docs" / "speed")
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def train(library, n_features, n_units, n_timesteps, batch_size, n_batches, dtyp
     X, y = sequences(n_batches * batch_size, n_timesteps, n_features, dtype)
     model = LIBRARIES[library](n_features, n_units, batch_size)
     model.fit(X, y, 1)
-    few, many = 1, 4
+    few, many = 1, 6
     slopes = [
         (timed(model.fit, X, y, many) - timed(model.fit, X, y, few)) / (many - few)
         for _ in range(3)
@@ -182,15 +182,96 @@ def end_to_end(library, n_samples=1000, n_timesteps=24, n_epochs=20):
     model = LIBRARIES[library](1, 32, 32)
     model.fit(X, y, n_epochs)
     model.predict(X)
+    return peak_mib()
+
+
+def peak_mib():
+    """Peak memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def floor(library, n_features, n_units, n_timesteps, batch_size):
-    """Milliseconds that an update's matrix products or its tanh take at the least.
+def grow(library, n_samples, n_timesteps):
+    """Seconds for an epoch of float32 sequences, and the memory that it needs beside them."""
+    model = LIBRARIES[library](1, 32, 32)
+    model.fit(*sequences(64, 10, 1), 1)
+    X, y = sequences(n_samples, n_timesteps, 1)
+    before = peak_mib()
+    seconds = timed(model.fit, X, y, 1)
+    return [seconds, peak_mib() - before]
 
-    The larger of two: 6 * 4 * n_units * (n_features + n_units) * batch_size * n_timesteps floating
-    point operations at the measured rate of this matrix product, and 5 * n_units * batch_size *
-    n_timesteps values of tanh at the measured rate.
+
+def windows(library, n_rows, n_columns, window_size, n_units, batch_size):
+    """Seconds and memory, beyond the series, to fit windows for an epoch and predict."""
+    import warnings
+
+    from sklearn.pipeline import make_pipeline
+
+    from sklstm import LSTMRegressor, SlidingWindow
+
+    warnings.simplefilter("ignore")  # one epoch does not converge
+    series = np.random.default_rng(0).standard_normal((n_rows, n_columns))
+    y = series.sum(axis=1)
+    pipeline = make_pipeline(
+        SlidingWindow(window_size, lag=1),
+        LSTMRegressor(n_units, batch_size=batch_size, max_iter=1, random_state=0),
+    )
+    before = peak_mib()
+    fit = timed(pipeline.fit, series, y)
+    after_fit = peak_mib() - before
+    predict = timed(pipeline.predict, series)
+    return {
+        "series_mib": series.nbytes / 2**20,
+        "windows_mib": series.nbytes * window_size / 2**20,
+        "fit_seconds": fit,
+        "fit_mib": after_fit,
+        "predict_seconds": predict,
+        "predict_mib": peak_mib() - before,
+    }
+
+
+def mapped(library, n_samples, n_timesteps, n_features, n_units, batch_size):
+    """Seconds and memory to train for an epoch on a memory-mapped X.
+
+    The pages of the file that the system keeps in memory are not counted: it drops them as it
+    likes.
+    """
+    import tempfile
+    import threading
+
+    from sklstm import LSTMRegressor
+
+    def anonymous_mib():
+        with open("/proc/self/status") as status:
+            (line,) = (line for line in status if line.startswith("RssAnon"))
+        return int(line.split()[1]) / 1024
+
+    model = LSTMRegressor(n_units, batch_size=batch_size, random_state=0)
+    shape = (n_samples, n_timesteps, n_features)
+    with tempfile.NamedTemporaryFile() as file:
+        file.truncate(8 * n_samples * n_timesteps * n_features)  # zeros that take no space
+        X = np.memmap(file.name, np.float64, "r", shape=shape)
+        y = np.arange(float(n_samples))
+        before = anonymous_mib()
+        peak, done = [before], threading.Event()
+
+        def watch():
+            while not done.wait(0.05):
+                peak.append(anonymous_mib())
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        seconds = timed(model.partial_fit, X, y)
+        done.set()
+        watcher.join()
+    return {"file_gib": X.nbytes / 2**30, "seconds": seconds, "mib": max(peak) - before}
+
+
+def floor(library, n_features, n_units, n_timesteps, batch_size):
+    """Milliseconds that an update's matrix products and its tanh take at the least, in one thread.
+
+    6 * 4 * n_units * (n_features + n_units) * batch_size * n_timesteps floating point operations
+    at the measured rate of this matrix product, and 5 * n_units * batch_size * n_timesteps values
+    of tanh at the measured rate. With t threads a t-th of that is the least.
     """
     rng = np.random.default_rng(0)
     W = rng.standard_normal((4 * n_units, n_features + n_units), dtype="float32")
@@ -208,13 +289,19 @@ def floor(library, n_features, n_units, n_timesteps, batch_size):
         for _ in range(n_calls):
             np.tanh(z_5, out=z_5)
 
-    return 1000 * max(
-        3 * n_timesteps * min(timed(products) for _ in range(5)) / n_calls,
-        n_timesteps * min(timed(tanhs) for _ in range(5)) / n_calls,
-    )
+    per_step = 3 * min(timed(products) for _ in range(5)) + min(timed(tanhs) for _ in range(5))
+    return 1000 * n_timesteps * per_step / n_calls
 
 
-TASKS = {"train": train, "predict": predict, "end_to_end": end_to_end, "floor": floor}
+TASKS = {
+    "train": train,
+    "predict": predict,
+    "end_to_end": end_to_end,
+    "grow": grow,
+    "windows": windows,
+    "mapped": mapped,
+    "floor": floor,
+}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,169 @@
+"""Tables and pictures of the measurements, for the terminal and for the documentation."""
+
+import csv
+import io
+
+import numpy as np
+
+UNITS = "n_features", "n_units", "n_timesteps"
+
+
+def ratio(row):
+    """PyTorch's time over ours: above 1, sklstm is ahead."""
+    return row["torch"] / row["sklstm"]
+
+
+def geometric_mean(rows):
+    return float(np.exp(np.mean([np.log(ratio(row)) for row in rows])))
+
+
+def tables(results):
+    """Name, header and rows of each table; times in milliseconds unless the header says else."""
+    has_peer = "torch" in results["training"][0]
+    peers = ["sklstm", "torch"] if has_peer else ["sklstm"]
+
+    def with_ratio(row, cells):
+        return [*cells, ratio(row)] if has_peer else cells
+
+    last = ["torch / sklstm"] if has_peer else []
+    yield (
+        "training",
+        [*UNITS, "batch_size", *peers, "floor", "float64", *last],
+        [
+            with_ratio(
+                row, [row[key] for key in (*UNITS, "batch_size", *peers, "floor", "float64")]
+            )
+            for row in results["training"]
+        ],
+    )
+    yield (
+        "prediction",
+        [*UNITS, "n_samples", *peers, *last],
+        [
+            with_ratio(row, [row[key] for key in (*UNITS, "n_samples", *peers)])
+            for row in results["prediction"]
+        ],
+    )
+    yield (
+        "end_to_end",
+        ["library", "seconds", "peak memory, MiB", "installed, MiB"],
+        [list(row.values()) for row in results["end_to_end"]],
+    )
+    if "growth" in results:
+        yield (
+            "growth",
+            ["n_samples", "n_timesteps", "seconds an epoch", "memory beside X, MiB"],
+            [list(row.values()) for row in results["growth"]],
+        )
+        yield (
+            "mapped",
+            ["n_samples", "n_timesteps", "n_features", "file, GiB", "seconds", "memory, MiB"],
+            [list(row.values()) for row in results["memory"]["mapped"]],
+        )
+
+
+def cell(value):
+    return (
+        f"{value:.3g}"
+        if isinstance(value, float) and value < 100
+        else f"{value:,.0f}"
+        if isinstance(value, float)
+        else str(value)
+    )
+
+
+def print_tables(results):
+    """Print every table and the geometric means."""
+    print(
+        "\n" + ", ".join(f"{name} {value}" for name, value in results["machine"].items() if value)
+    )
+    for name, header, rows in tables(results):
+        print(f"\n{name}")
+        lines = [header, *([cell(value) for value in row] for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            print("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)))
+    if "torch" in results["training"][0]:
+        print("\ngeometric means of torch / sklstm:", means(results))
+    if "memory" in results:
+        print("windows:", results["memory"]["windows"])
+
+
+def means(results):
+    groups = {"training": results["training"]}
+    for row in results["prediction"]:
+        groups.setdefault(f"prediction of {row['n_samples']}", []).append(row)
+    return {name: round(geometric_mean(rows), 2) for name, rows in groups.items()}
+
+
+def write_report(results, folder):
+    """Write tables as CSV and pictures as SVG."""
+    folder.mkdir(exist_ok=True)
+    for name, header, rows in tables(results):
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([cell(value) for value in row] for row in rows)
+        (folder / f"{name}.csv").write_text(text.getvalue())
+    draw_ratios(results, folder / "ratio.svg")
+    draw_growth(results, folder / "growth.svg")
+
+
+def label(row, last):
+    return " x ".join(str(row[key]) for key in (*UNITS, last))
+
+
+def draw_ratios(results, path):
+    """Bars of PyTorch's time over ours, by shape."""
+    import matplotlib.pyplot as plt
+
+    samples = sorted({row["n_samples"] for row in results["prediction"]})
+    groups = [("An update in training", results["training"], "batch_size")]
+    groups += [
+        (
+            f"Prediction of {n:,} sample{'s' * (n > 1)}",
+            [row for row in results["prediction"] if row["n_samples"] == n],
+            "n_samples",
+        )
+        for n in samples
+    ]
+    figure, axes = plt.subplots(2, 2, figsize=(10, 7), layout="constrained")
+    for ax, (title, rows, last) in zip(axes.flat, groups, strict=True):
+        values = [ratio(row) for row in rows][::-1]
+        colors = ["tab:blue" if value >= 1 else "tab:orange" for value in values]
+        ax.barh([label(row, last) for row in rows][::-1], values, color=colors)
+        ax.axvline(1, color="black", linewidth=0.8)
+        ax.set(title=title, xlabel="time of PyTorch / time of sklstm")
+    figure.supylabel(" x ".join(["features", "units", "steps", "batch size or samples"]))
+    save(figure, path)
+
+
+def draw_growth(results, path):
+    """Time and memory against the number of samples and of steps."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
+    by_samples = [row for row in results["growth"] if row["n_timesteps"] == 25]
+    by_steps = [row for row in results["growth"] if row["n_samples"] == 2000]
+    for ax, rows, key, value, title in [
+        (axes[0], by_samples, "n_samples", "seconds", "Seconds an epoch"),
+        (axes[1], by_steps, "n_timesteps", "seconds", "Seconds an epoch"),
+        (axes[2], by_samples, "n_samples", "mib", "Memory beside X, MiB"),
+    ]:
+        x, y = np.array([(row[key], row[value]) for row in rows]).T
+        ax.plot(x, y, "o-")
+        ax.set(xscale="log", xlabel=key, title=title)
+        if value == "seconds":
+            ax.plot(x, y[-1] * x / x[-1], ":", color="gray", label="linear")
+            ax.set(yscale="log")
+            ax.legend()
+        else:
+            ax.set_ylim(0, max(50, 1.2 * y.max()))
+    save(figure, path)
+
+
+def save(figure, path):
+    import matplotlib as mpl
+
+    with mpl.rc_context({"svg.hashsalt": "sklstm"}):
+        figure.savefig(path, metadata={"Date": None})
