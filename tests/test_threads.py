@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sklstm.nn import Batch, Network, Packing, SquaredError, Workspace
+from sklstm import LSTMRegressor
+from sklstm.nn import Adam, Batch, Network, Packing, SquaredError, Workspace
 from sklstm.sequences import DenseSequences
 from sklstm.threads import Threads, one_blas_thread
-from sklstm.training import predict_raw
+from sklstm.training import Trainer, TrainingSet, predict_raw
 
 
 def blas_threads():
@@ -66,6 +67,55 @@ def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
             threads.close()
             gradients.append(gradient)
     np.testing.assert_array_equal(*gradients)
+
+
+@pytest.mark.parametrize(("batch_size", "n_columns"), [(64, 1000), (64, 20), (63, 40), (2, 1000)])
+def test_training_in_two_lanes_gives_the_same_bits(batch_size, n_columns, monkeypatch):
+    monkeypatch.setattr("sklstm.training._MIN_LANES", 0)
+    monkeypatch.setattr(Network, "n_columns", lambda *args: n_columns)
+    rng = np.random.RandomState(0)
+    network = Network(2, (20, 10), 1)
+    start = network.initialize(rng)
+    n_samples = 150
+    data = TrainingSet(
+        DenseSequences(rng.normal(size=(n_samples, 7, 2)), has_missing=False),
+        np.arange(n_samples),
+        rng.normal(size=(1, n_samples)),
+        rng.uniform(size=n_samples),
+    )
+    trained = []
+    with one_blas_thread():
+        for n_threads in (1, 2, 3):
+            threads, parameters = Threads(n_threads), start.copy()
+            trainer = Trainer(
+                network=network,
+                loss=SquaredError(),
+                batch_size=batch_size,
+                learning_rate=0.01,
+                alpha=1e-4,
+                max_grad_norm=1.0,
+                shuffle=True,
+                threads=threads,
+                dtype=start.dtype,
+            )
+            adam = Adam(len(start), start.dtype)
+            trainer.epoch(data, parameters, adam, np.random.RandomState(0))
+            threads.close()
+            trained.append(parameters)
+    assert not np.array_equal(start, trained[0])
+    np.testing.assert_array_equal(trained[0], trained[1])
+    np.testing.assert_array_equal(trained[0], trained[2])
+
+
+@pytest.mark.filterwarnings("ignore:.*not converged")
+def test_two_lanes_have_the_gradient_of_one(monkeypatch):
+    rng = np.random.RandomState(0)
+    X, y = rng.normal(size=(150, 7, 2)), rng.normal(size=150)
+    curves = []
+    for bound in (0, 1 << 40):
+        monkeypatch.setattr("sklstm.training._MIN_LANES", bound)
+        curves.append(LSTMRegressor(8, max_iter=3, random_state=0).fit(X, y).loss_curve_)
+    np.testing.assert_allclose(*curves, rtol=1e-9)
 
 
 def test_a_prediction_in_two_threads_gives_the_same_bits(monkeypatch):

@@ -23,6 +23,9 @@ run; a batch of equal lengths is a single run.
 **Backward** the factors that do not depend on the incoming gradient are computed for a chunk of
 steps at once; a step is then four calls. The weight gradient is one batched product for a chunk.
 Neither waits for the steps of the next chunk, so a second thread can do both beside them.
+
+**Kept or not.** Training keeps the blocks of every step (``LayerBuffers``). Where only the state is
+wanted, all steps work in one (``StateBuffers``), which stays in the cache.
 """
 
 from __future__ import annotations
