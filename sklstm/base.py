@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
@@ -20,13 +19,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklstm.callbacks import CallbackSupportMixin, EpochReport, with_callbacks
+from sklstm.nn.layer import Packing
 from sklstm.nn.losses import Loss
-from sklstm.nn.network import Network
+from sklstm.nn.network import Batch, Network
 from sklstm.nn.optimizers import Adam
 from sklstm.sequences import Sequences
 from sklstm.threads import Threads, one_blas_thread
-from sklstm.training import ConvergenceMonitor, Trainer, TrainingSet, predict_raw
-from sklstm.validation import check_sequences, check_weights
+from sklstm.training import Progress, Trainer, TrainingSet, predict_raw
+from sklstm.validation import check_sequences, check_state, check_step, check_weights
 
 __all__ = ["BaseLSTM"]
 
@@ -36,13 +37,17 @@ Floats = NDArray[np.floating]
 DEFAULT_BATCH_SIZE = 32
 
 
-class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
+class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Stacked LSTM layers and a dense head, trained by backpropagation through time and Adam."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "bidirectional": ["boolean"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "adaptive", "cosine"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
@@ -55,6 +60,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "validation_split": [StrOptions({"last", "random"})],
+        "validation_gap": [Interval(Integral, 0, None, closed="left")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
@@ -75,8 +81,12 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         self,
         hidden_layer_sizes: int | tuple[int, ...],
         *,
+        bidirectional: bool,
+        dropout: float,
+        recurrent_dropout: float,
         alpha: float,
         batch_size: int | str,
+        learning_rate: str,
         learning_rate_init: float,
         max_iter: int,
         shuffle: bool,
@@ -86,6 +96,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         early_stopping: bool,
         validation_fraction: float,
         validation_split: str,
+        validation_gap: int,
         beta_1: float,
         beta_2: float,
         epsilon: float,
@@ -96,8 +107,12 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         warm_start: bool,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
         self.alpha = alpha
         self.batch_size = batch_size
+        self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.max_iter = max_iter
         self.shuffle = shuffle
@@ -107,6 +122,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.validation_split = validation_split
+        self.validation_gap = validation_gap
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -127,6 +143,20 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         With ``reset``, y and ``classes`` define what later targets are held to.
         """
 
+    def _class_weights(self, y: ArrayLike, target: NDArray[Any]) -> Floats | float:
+        """Weights that the samples have for their class, of shape (n_samples,)."""
+        return 1.0
+
+    def _check_parameters(self) -> None:
+        """Check the parameters, and that they go together."""
+        self._validate_params()
+        if self.early_stopping and self.validation_gap > 0 and self.validation_split == "random":
+            raise ValueError(
+                f"validation_gap={self.validation_gap} leaves out samples between those to train "
+                "on and those to stop by, which validation_split='random' mixes. Use "
+                "validation_split='last', or validation_gap=0."
+            )
+
     @abstractmethod
     def _scale_target(self, target: NDArray[Any], weights: Floats, *, reset: bool) -> NDArray[Any]:
         """Bring the encoded target to the scale on which it is learned."""
@@ -141,12 +171,26 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         """Score raw outputs, both arrays of shape (n_samples, n_outputs)."""
 
     @abstractmethod
+    def _predictions(self, raw: Floats) -> NDArray[Any]:
+        """Turn raw outputs, of shape (n_samples, n_outputs), into what ``predict`` gives."""
+
+    @abstractmethod
     def _stratify(self, target: NDArray[Any]) -> NDArray[Any] | None:
         """Return the classes that a random validation split keeps in proportion, if any."""
 
     # Fitting.
 
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: Any = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Fit the network.
 
         Parameters
@@ -161,6 +205,14 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             classifier.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; a weight of 2 counts like the sample given twice.
+        X_val : array-like or list of array-like, default=None
+            Sequences to stop by, in the form of X, instead of a part of X. Needs
+            ``early_stopping=True``. In a :class:`~sklearn.pipeline.Pipeline` with
+            ``transform_input=["X_val"]`` they go through the steps before, as X does.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
 
         Returns
         -------
@@ -173,11 +225,20 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             If the input cannot be used, or if training diverges. The estimator is then as it was
             before.
         """
+        callbacks = self._init_callback_context(max_subtasks=self.max_iter)
         with self._all_or_nothing(), one_blas_thread() as threads:
-            self._validate_params()
+            self._check_parameters()
             first = not (self.warm_start and hasattr(self, "_network"))
             data = self._prepare(X, y, sample_weight, first=first, min_samples=2)
-            end = self._train(data, threads, self.max_iter, early_stopping=self.early_stopping)
+            validation = None
+            if X_val is not None or y_val is not None:
+                validation = self._prepare_validation(X_val, y_val, sample_weight_val)
+            elif self.early_stopping:
+                data, validation = self._validation_split(data)
+            report = EpochReport(self, callbacks, X, y, sample_weight)
+            self._progress = Progress()
+            end = self._train(data, validation, threads, self.max_iter, report)
+            report.close()
         # Outside: where warnings are errors, what was learned is kept all the same.
         if end == "interrupted":
             _warn_of_interrupt()
@@ -200,7 +261,7 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
     ) -> None:
         """Go through the given samples once, from where the last call ended."""
         with self._all_or_nothing(), one_blas_thread() as threads:
-            self._validate_params()
+            self._check_parameters()
             if self.early_stopping:
                 raise ValueError(
                     "partial_fit does not support early_stopping=True: there is no validation set "
@@ -208,7 +269,9 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
                 )
             first = not hasattr(self, "_network")
             data = self._prepare(X, y, sample_weight, classes, first=first)
-            end = self._train(data, threads, 1, early_stopping=False)
+            if first:
+                self._progress = Progress()
+            end = self._train(data, None, threads, 1, EpochReport(self))
         if end == "interrupted":
             _warn_of_interrupt()
 
@@ -240,20 +303,44 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         target = self._encode_target(y, sequences, classes, reset=first)
         if first:
             self._initialize(sequences, n_outputs=target.shape[1])
-        elif self._network.hidden_layer_sizes != self._checked_layer_sizes():
-            raise ValueError(
-                f"hidden_layer_sizes is now {self.hidden_layer_sizes!r}, but training was to go on "
-                f"with a network of {self._network.hidden_layer_sizes}. Set warm_start=False and "
-                "call fit to start anew."
-            )
+        self._check_same_network()
         dtype = self._parameters.dtype
-        weights = check_weights(sample_weight, sequences, dtype)
+        weights = check_weights(
+            sample_weight, sequences, dtype, factors=self._class_weights(y, target)
+        )
         with np.errstate(all="ignore"):
             scaled = self._scale_target(target, weights, reset=first).T.astype(dtype)
             target = target.astype(dtype)
         if not (np.isfinite(target).all() and np.isfinite(scaled).all()):
             raise ValueError(f"y contains a value too large for {dtype}; use dtype='float64'.")
         return TrainingSet(sequences, np.arange(len(sequences)), scaled, weights)
+
+    def _check_same_network(self) -> None:
+        """Refuse to go on training a network of another form."""
+        for name, now, before in (
+            ("hidden_layer_sizes", self._checked_layer_sizes(), self._network.hidden_layer_sizes),
+            ("bidirectional", bool(self.bidirectional), self._network.bidirectional),
+        ):
+            if now != before:
+                raise ValueError(
+                    f"{name} is now {now}, but training was to go on with a network that has "
+                    f"{before}. Set warm_start=False and call fit to start anew."
+                )
+
+    def _prepare_validation(
+        self, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None
+    ) -> TrainingSet:
+        """Check a validation set that the user has given."""
+        if X is None or y is None:
+            given, missing = ("X_val", "y_val") if y is None else ("y_val", "X_val")
+            raise ValueError(f"{given} is provided, but {missing} was not provided.")
+        if not self.early_stopping:
+            raise ValueError(
+                "X_val and y_val are passed to fit, but early_stopping is False, so nothing would "
+                "use them. Set early_stopping=True."
+            )
+        with _about("X_val, y_val"):
+            return self._prepare(X, y, sample_weight, first=False)
 
     def _check_sequences(self, X: Any, *, reset: bool, min_samples: int = 1) -> Sequences:
         if reset:
@@ -283,7 +370,9 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
     def _initialize(self, sequences: Sequences, n_outputs: int) -> None:
         """Make a new network and forget all training."""
         dtype = self.dtype or (np.float32 if sequences.dtype == np.float32 else np.float64)
-        self._network = Network(sequences.n_features, self._checked_layer_sizes(), n_outputs)
+        self._network = Network(
+            sequences.n_features, self._checked_layer_sizes(), n_outputs, bool(self.bidirectional)
+        )
         # A generator of its own, so that it can be kept and gone on with.
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         self._rng = np.random.RandomState(seed)
@@ -301,60 +390,72 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         self.n_iter_ = 0
         self.t_ = 0
         self.loss_curve_: list[float] = []
+        self.learning_rate_curve_: list[float] = []
         self.validation_scores_: list[float] | None = None
         self.best_validation_score_: float | None = None
         self.best_iter_: int | None = None
 
     def _train(
-        self, data: TrainingSet, threads: Threads, n_epochs: int, *, early_stopping: bool
+        self,
+        data: TrainingSet,
+        validation: TrainingSet | None,
+        threads: Threads,
+        n_epochs: int,
+        report: EpochReport,
     ) -> str:
         """Train for some epochs, or until convergence, and keep what was learned.
 
         Returns
         -------
-        {"max_iter", "converged", "interrupted"}
+        {"max_iter", "converged", "callback", "interrupted"}
             Why training ended.
         """
         parameters, best_parameters = self._parameters.copy(), None
         optimizer, rng = copy.deepcopy(self._optimizer), copy.deepcopy(self._rng)
+        progress = copy.copy(self._progress)
         optimizer.beta_1, optimizer.beta_2, optimizer.epsilon = (
             self.beta_1,
             self.beta_2,
             self.epsilon,
         )
-        rows, validation_rows = data.rows, None
-        if early_stopping:
-            rows, validation_rows = self._validation_split(data, rng)
-            data = data._replace(rows=rows)
         trainer = Trainer(
             network=self._network,
             loss=self._loss,
             batch_size=DEFAULT_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size),
-            learning_rate=self.learning_rate_init,
             alpha=self.alpha,
             max_grad_norm=self.max_grad_norm,
             shuffle=self.shuffle,
+            dropout=self.dropout,
+            recurrent_dropout=self.recurrent_dropout,
             threads=threads,
             dtype=parameters.dtype,
         )
-        monitor = ConvergenceMonitor(self.tol, self.n_iter_no_change)
         losses: list[float] = []
+        rates: list[float] = []
         scores: list[float] = []
+        best_iter = None
         end = "max_iter"
         try:
-            for epoch in range(n_epochs):
-                started = time.perf_counter()
+            for _ in range(n_epochs):
+                report.begin(parameters)
+                rate = progress.learning_rate(
+                    self.learning_rate, self.learning_rate_init, self.max_iter
+                )
                 with np.errstate(all="ignore"):
-                    losses.append(trainer.epoch(data, parameters, optimizer, rng))
-                if validation_rows is not None:
-                    scores.append(self._score_rows(data, validation_rows, parameters, threads))
-                is_best = monitor.update(scores[-1] if early_stopping else -losses[-1])
-                if early_stopping and is_best:
-                    best_parameters, self.best_iter_ = parameters.copy(), self.n_iter_ + epoch + 1
-                if self.verbose:
-                    _report(self.n_iter_ + epoch + 1, losses, scores, started)
-                if monitor.converged:
+                    loss = trainer.epoch(data, parameters, optimizer, rate, rng)
+                losses.append(loss)
+                rates.append(rate)
+                if validation is not None:
+                    scores.append(self._score(validation, parameters, threads))
+                is_best = progress.update(scores[-1] if scores else -loss, self.tol)
+                if validation is not None and is_best:
+                    best_parameters, best_iter = parameters.copy(), self.n_iter_ + len(losses)
+                wants_stop = report.end(parameters, losses, rates, scores)
+                if progress.has_stalled(self.n_iter_no_change, rate, self.learning_rate):
                     end = "converged"
+                    break
+                if wants_stop:
+                    end = "callback"
                     break
         except FloatingPointError as error:
             raise ValueError(
@@ -367,25 +468,29 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             end = "interrupted"
 
         self._parameters = parameters if best_parameters is None else best_parameters
-        self._optimizer, self._rng = optimizer, rng
-        self.n_iter_ += len(losses)
-        self.t_ += len(losses) * len(rows)
+        self._optimizer, self._rng, self._progress = optimizer, rng, progress
+        n_before, n_done = self.n_iter_, len(losses)
+        self.n_iter_ += n_done
+        self.t_ += n_done * len(data.rows)
         self.loss_curve_ = self.loss_curve_ + losses
+        self.learning_rate_curve_ = self.learning_rate_curve_ + rates
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
-        self.best_loss_ = None if early_stopping else min(self.loss_curve_, default=np.inf)
         self.out_activation_ = self._loss.activation
-        if early_stopping:
-            self.validation_scores_ = (self.validation_scores_ or []) + scores
-            self.best_validation_score_ = monitor.best
+        earlier_scores = self.validation_scores_
+        self.best_loss_ = self.validation_scores_ = None
+        self.best_validation_score_ = self.best_iter_ = None
+        if validation is None:
+            self.best_loss_ = min(self.loss_curve_, default=np.inf)
         else:
-            self.validation_scores_ = self.best_validation_score_ = self.best_iter_ = None
+            # An entry for every epoch, as in loss_curve_: NaN for those without a score.
+            self.validation_scores_ = (earlier_scores or [np.nan] * n_before) + scores
+            self.best_validation_score_, self.best_iter_ = progress.best, best_iter
         return end
 
-    def _validation_split(
-        self, data: TrainingSet, rng: np.random.RandomState
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Divide the rows into those to train on and those to stop by."""
+    def _validation_split(self, data: TrainingSet) -> tuple[TrainingSet, TrainingSet]:
+        """Divide the samples into those to train on and those to stop by."""
         shuffle = self.validation_split == "random"
+        rng = copy.deepcopy(self._rng)
         rows, validation_rows = train_test_split(
             data.rows,
             test_size=self.validation_fraction,
@@ -393,6 +498,15 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
             random_state=rng if shuffle else None,
             stratify=self._stratify(data.target.T) if shuffle else None,
         )
+        self._rng = rng
+        if shuffle and data.sequences.overlap:
+            warnings.warn(
+                "The sequences are windows that overlap, as SlidingWindow makes them, and "
+                "validation_split='random' puts windows of the same time steps on both sides: "
+                "early stopping will see a score that is too good. Use validation_split='last'.",
+                stacklevel=3,
+            )
+        rows = rows[: len(rows) - self.validation_gap]
         if len(validation_rows) < 2 or not data.weights[validation_rows].any():
             raise ValueError(
                 f"The validation set of {len(validation_rows)} sample(s) is too small or has no "
@@ -401,19 +515,14 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         if not data.weights[rows].any():
             raise ValueError(
                 "The samples left to train on have no weight: decrease validation_fraction (now "
-                f"{self.validation_fraction})."
+                f"{self.validation_fraction}) or validation_gap (now {self.validation_gap})."
             )
-        return rows, validation_rows
+        return data._replace(rows=rows), data._replace(rows=validation_rows)
 
-    def _score_rows(
-        self,
-        data: TrainingSet,
-        rows: NDArray[np.intp],
-        parameters: Floats,
-        threads: Threads,
-    ) -> float:
-        raw = predict_raw(self._network, parameters, data.sequences, threads, rows)
-        return float(self._validation_score(data.target[:, rows].T, raw.T, data.weights[rows]))
+    def _score(self, data: TrainingSet, parameters: Floats, threads: Threads) -> float:
+        raw = predict_raw(self._network, parameters, data.sequences, threads, data.rows)
+        target, weights = data.target[:, data.rows], data.weights[data.rows]
+        return float(self._validation_score(target.T, raw.T, weights))
 
     # Using what was learned.
 
@@ -424,19 +533,92 @@ class BaseLSTM(BaseEstimator, metaclass=ABCMeta):
         with one_blas_thread() as threads:
             return predict_raw(self._network, self._parameters, sequences, threads).T
 
+    def predict_step(
+        self, x_t: ArrayLike, state: Any = None
+    ) -> tuple[Any, tuple[tuple[Floats, Floats], ...]]:
+        """Take in one new time step, of one stream or of many, and predict.
+
+        The prediction is that of ``predict`` for the whole sequence so far, at the cost of a single
+        step.
+
+        Parameters
+        ----------
+        x_t : array-like of shape (n_features,) or (n_streams, n_features)
+            The new time step. NaN in all features is a missing step: the state stays.
+        state : tuple, default=None
+            What the call for the step before has returned; None at the start.
+
+        Returns
+        -------
+        y : number, label or ndarray
+            As ``predict`` gives it for one sample; with a first axis for the streams if ``x_t`` has
+            it.
+        state : tuple of (h, c)
+            For each layer hidden state and cell state, of shape (n_units,) or (n_streams,
+            n_units). The estimator keeps nothing.
+
+        Raises
+        ------
+        ValueError
+            If the network is bidirectional, which needs the end of a sequence before it can begin,
+            or if shapes or values cannot be used.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import LSTMRegressor
+        >>> X = np.random.default_rng(0).normal(size=(50, 8, 1))
+        >>> model = LSTMRegressor(4, n_iter_no_change=2, random_state=0).fit(X, X[:, -1, 0])
+        >>> state = None
+        >>> for x_t in X[0]:
+        ...     y, state = model.predict_step(x_t, state)
+        >>> bool(np.isclose(y, model.predict(X[:1])[0]))
+        True
+        """
+        check_is_fitted(self)
+        network = self._network
+        if network.bidirectional:
+            raise ValueError(
+                "predict_step needs bidirectional=False: the backward direction starts at the end "
+                "of a sequence, which a single step does not know. Use predict."
+            )
+        x, is_single = check_step(x_t, network.n_features, self._parameters.dtype)
+        before = check_state(state, network.lstm_sizes, len(x), is_single, self._parameters.dtype)
+        given = np.flatnonzero(~np.isnan(x[:, 0]))
+        after = [(h.copy(), c.copy()) for h, c in before]  # (n_units, n_streams) each
+        with one_blas_thread(), np.errstate(all="ignore"):
+            if len(given):
+                buffers = network.state_buffers(self._parameters.dtype)
+                batch = Batch(x[given].T[None], Packing.equal(1, len(given)))
+                network.raw_outputs(
+                    self._parameters,
+                    batch,
+                    buffers,
+                    [(h[:, given], c[:, given]) for h, c in before],
+                )
+                for (h, c), layer in zip(after, buffers, strict=True):
+                    h[:, given], c[:, given] = layer.h, layer.c
+            raw = network.head_outputs(self._parameters, [after[-1][0]])
+        y = self._predictions(raw.T)
+        if is_single:
+            return y[0], tuple((h[:, 0], c[:, 0]) for h, c in after)
+        return y, tuple((h.T, c.T) for h, c in after)
+
     @property
     def coefs_(self) -> list[Floats]:
         """Weights: W_x and W_h of each LSTM layer in turn, then those of the head.
 
         Of shape (4 * n_units, n_inputs) and (4 * n_units, n_units), rows in the gate order i, f,
-        g, o, as :func:`sklstm.nn.lstm` takes them, and (n_outputs, n_units). A copy.
+        g, o, as :func:`sklstm.nn.lstm` takes them, and (n_outputs, n_units). With
+        ``bidirectional``, those of the backward direction follow those of the forward one, layer
+        by layer. A copy.
         """
         check_is_fitted(self)
         return self._network.unpack(self._parameters)[0]
 
     @property
     def intercepts_(self) -> list[Floats]:
-        """Biases: of each LSTM layer, (4 * n_units,), then of the head, (n_outputs,). A copy."""
+        """Biases: of each LSTM, (4 * n_units,), then of the head, (n_outputs,). A copy."""
         check_is_fitted(self)
         return self._network.unpack(self._parameters)[1]
 
@@ -453,8 +635,10 @@ def _warn_of_interrupt() -> None:
     )
 
 
-def _report(epoch: int, losses: list[float], scores: list[float], started: float) -> None:
-    """Print a line about an epoch."""
-    score = f", validation score {scores[-1]:.6g}" if scores else ""
-    seconds = time.perf_counter() - started
-    print(f"Epoch {epoch}: loss {losses[-1]:.6g}{score}, {seconds:.3f} s")
+@contextmanager
+def _about(names: str) -> Iterator[None]:
+    """Say in the message of an error which arguments it is about."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"In {names}: {error}") from error

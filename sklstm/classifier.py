@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import (
     check_array,
@@ -37,12 +39,30 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     hidden_layer_sizes : int or tuple of int, default=(32,)
         Units of each LSTM layer. Every layer reads the hidden states of the one before; the dense
         head reads the last hidden state of the last layer.
+    bidirectional : bool, default=False
+        Make each layer a pair of LSTMs, of which one reads the sequence from its last step to its
+        first; what is above reads the hidden states of both. ``hidden_layer_sizes`` counts the
+        units of each.
+    dropout : float, default=0.0
+        Share of the hidden states that training drops on their way to the layer above and to the
+        head, drawn anew for each sequence of each batch and the same at all of its steps [3]_.
+    recurrent_dropout : float, default=0.0
+        The same for the hidden states on their way to the layer's own next step.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Weights of the classes, which multiply those of the samples: {class: weight}, 1 for a class
+        that is not named; or "balanced", n_samples / (n_classes * samples of the class). For
+        a multilabel target a dict {0: weight, 1: weight} for every label, or a list with one for
+        each; a sample has the product of its labels' weights.
     alpha : float, default=1e-4
         Strength of the L2 penalty ``alpha * |W|^2 / (2 * n_samples)`` on all weights but biases.
     batch_size : int or "auto", default="auto"
         Samples for each update; "auto" is 32.
+    learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
+        How the step size changes from epoch to epoch: not at all; divided by five where training
+        would otherwise have converged, see ``tol``, down to 1e-6; or along half a cosine from
+        ``learning_rate_init`` towards zero over ``max_iter`` epochs.
     learning_rate_init : float, default=0.01
-        Step size of Adam.
+        Step size of Adam, at the start.
     max_iter : int, default=200
         Most epochs, each of which goes through all samples once.
     shuffle : bool, default=True
@@ -63,6 +83,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     validation_split : {"last", "random"}, default="random"
         Which samples are set aside: the last ones, or random ones, each
         class in proportion.
+    validation_gap : int, default=0
+        Samples left out between those to train on and those set aside by
+        ``validation_split="last"``. A target that reaches h rows ahead of its window needs h - 1.
     beta_1, beta_2 : float, default=0.9 and 0.999
         Decay rates of Adam's running means of the gradient and of its square.
     epsilon : float, default=1e-8
@@ -101,9 +124,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     coefs_ : list of ndarray
         Weights: for each LSTM layer in turn W_x, (4 * n_units, n_inputs), and W_h,
         (4 * n_units, n_units), with rows in the gate order i, f, g, o, as
-        :func:`sklstm.nn.lstm` takes them; then those of the head, (n_outputs, n_units).
+        :func:`sklstm.nn.lstm` takes them; then those of the head, (n_outputs, n_units). With
+        ``bidirectional``, the two of the backward direction follow those of the forward one.
     intercepts_ : list of ndarray
-        Biases: of each LSTM layer, (4 * n_units,), then of the head, (n_outputs,).
+        Biases: of each LSTM, (4 * n_units,), then of the head, (n_outputs,).
     n_iter_ : int
         Epochs that training has gone through.
     t_ : int
@@ -113,10 +137,13 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     loss_curve_ : list of float
         For each epoch the mean over samples of -log p, p being the probability of the true class,
         plus the penalty, each taken before the update that it is part of.
+    learning_rate_curve_ : list of float
+        The learning rate of each epoch.
     best_loss_ : float or None
         The least loss; None with ``early_stopping``.
     validation_scores_ : list of float or None
-        The score after each epoch, with ``early_stopping``.
+        The score after each epoch, with ``early_stopping``; NaN for earlier epochs, of a fit
+        without it.
     best_validation_score_ : float or None
         The best of those of the last call of ``fit``.
     best_iter_ : int or None
@@ -139,6 +166,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
        1997.
     .. [2] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization",
        ICLR 2015.
+    .. [3] Y. Gal and Z. Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
+       Neural Networks", NeurIPS 2016.
 
     Examples
     --------
@@ -157,12 +186,22 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     array(['fall', 'rise'], dtype='<U4')
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseLSTM._parameter_constraints,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+
     def __init__(
         self,
         hidden_layer_sizes: int | tuple[int, ...] = (32,),
         *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        class_weight: Any = None,
         alpha: float = 1e-4,
         batch_size: int | str = "auto",
+        learning_rate: str = "constant",
         learning_rate_init: float = 0.01,
         max_iter: int = 200,
         shuffle: bool = True,
@@ -172,6 +211,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         validation_split: str = "random",
+        validation_gap: int = 0,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
@@ -183,8 +223,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     ) -> None:
         super().__init__(
             hidden_layer_sizes,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
             alpha=alpha,
             batch_size=batch_size,
+            learning_rate=learning_rate,
             learning_rate_init=learning_rate_init,
             max_iter=max_iter,
             shuffle=shuffle,
@@ -194,6 +238,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
             validation_split=validation_split,
+            validation_gap=validation_gap,
             beta_1=beta_1,
             beta_2=beta_2,
             epsilon=epsilon,
@@ -203,6 +248,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             verbose=verbose,
             warm_start=warm_start,
         )
+        self.class_weight = class_weight
 
     def partial_fit(
         self,
@@ -233,6 +279,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         """
         if classes is None and not hasattr(self, "classes_") and not _is_indicator(y):
             raise ValueError("classes must be passed on the first call to partial_fit.")
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is not supported by partial_fit, which does "
+                "not see all samples at once. Use compute_class_weight('balanced', classes=classes,"
+                " y=y) on all of y, or on a good sample of it, and give the result as a dict."
+            )
         self._partial_fit(X, y, sample_weight, classes)
         return self
 
@@ -251,7 +303,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             The most probable class of each sample; for multilabel targets an indicator matrix of
             the labels with a probability above one half.
         """
-        raw = self._raw_outputs(X)  # (n_samples, n_outputs)
+        return self._predictions(self._raw_outputs(X))
+
+    def _predictions(self, raw: NDArray[np.floating]) -> NDArray[Any]:
         decided = self._decide(raw)
         return decided if self._is_multilabel else self.classes_[decided]
 
@@ -365,6 +419,14 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
                 f"{self.classes_!r}; give all classes in the first call of partial_fit, or fit "
                 "anew."
             )
+
+    def _class_weights(self, y: Any, target: NDArray[Any]) -> NDArray[np.floating]:
+        if not self._is_multilabel:
+            return compute_sample_weight(self.class_weight, y)
+        class_weight = self.class_weight
+        if isinstance(class_weight, dict):
+            class_weight = [class_weight] * target.shape[1]
+        return compute_sample_weight(class_weight, target)
 
     def _scale_target(
         self, target: NDArray[Any], weights: NDArray[np.floating], *, reset: bool

@@ -2,41 +2,74 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, d2_tweedie_score, r2_score
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklstm.base import BaseLSTM
-from sklstm.nn.losses import Loss, SquaredError
+from sklstm.nn.losses import AbsoluteError, Huber, Loss, PinballLoss, Poisson, SquaredError
 from sklstm.sequences import Sequences
 from sklstm.validation import check_regression_target
 
 __all__ = ["LSTMRegressor"]
+
+_LOSSES: dict[str, Any] = {
+    "squared_error": SquaredError,
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
+    "poisson": Poisson,
+}
 
 
 class LSTMRegressor(RegressorMixin, BaseLSTM):
     """An LSTM network for regression.
 
     Stacked LSTM layers read a sequence; a dense head predicts one or several numbers from the last
-    hidden state. Trained on the squared error by backpropagation through time and Adam, in plain
-    NumPy.
+    hidden state. Trained by backpropagation through time and Adam, in plain NumPy.
 
     Parameters
     ----------
     hidden_layer_sizes : int or tuple of int, default=(32,)
         Units of each LSTM layer. Every layer reads the hidden states of the one before; the dense
         head reads the last hidden state of the last layer.
+    bidirectional : bool, default=False
+        Make each layer a pair of LSTMs, of which one reads the sequence from its last step to its
+        first; what is above reads the hidden states of both. ``hidden_layer_sizes`` counts the
+        units of each.
+    dropout : float, default=0.0
+        Share of the hidden states that training drops on their way to the layer above and to the
+        head, drawn anew for each sequence of each batch and the same at all of its steps [3]_.
+    recurrent_dropout : float, default=0.0
+        The same for the hidden states on their way to the layer's own next step.
+    loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
+            default="squared_error"
+        What is minimised: half the squared error, which makes the mean the prediction; the absolute
+        error, which makes it the median and cares less for outliers; "huber", which is half the
+        squared error up to an error of one, in standardised units with ``normalize_y``, and
+        linear from there; half the Poisson deviance, for counts, where the prediction is
+        the exponential of the head's output and y must not be negative; or the pinball loss of
+        ``quantile``.
+    quantile : float or None, default=None
+        The share of targets that is to lie below the prediction, for ``loss="quantile"`` and only
+        there.
     normalize_y : bool, default=True
-        Standardise the target inside; predictions come back in its units.
+        Standardise the target inside; predictions come back in its units. For
+        ``loss="poisson"``, the target is divided by its mean instead.
     alpha : float, default=1e-4
         Strength of the L2 penalty ``alpha * |W|^2 / (2 * n_samples)`` on all weights but biases.
     batch_size : int or "auto", default="auto"
         Samples for each update; "auto" is 32.
+    learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
+        How the step size changes from epoch to epoch: not at all; divided by five where training
+        would otherwise have converged, see ``tol``, down to 1e-6; or along half a cosine from
+        ``learning_rate_init`` towards zero over ``max_iter`` epochs.
     learning_rate_init : float, default=0.01
-        Step size of Adam.
+        Step size of Adam, at the start.
     max_iter : int, default=200
         Most epochs, each of which goes through all samples once.
     shuffle : bool, default=True
@@ -50,13 +83,19 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     n_iter_no_change : int, default=10
         See ``tol``; ``np.inf`` makes training go on for all of ``max_iter``.
     early_stopping : bool, default=False
-        Set part of the samples aside, stop when the score on them, R^2, no longer improves,
-        and keep the weights of the best epoch.
+        Set part of the samples aside, stop when the score on them no longer improves, and keep the
+        weights of the best epoch. The score is D^2, the share of the loss that is explained: R^2
+        for the squared error, :func:`~sklearn.metrics.d2_absolute_error_score` for the absolute
+        error and "huber", :func:`~sklearn.metrics.d2_tweedie_score` for "poisson",
+        :func:`~sklearn.metrics.d2_pinball_score` for "quantile".
     validation_fraction : float, default=0.1
         The part set aside with ``early_stopping``.
     validation_split : {"last", "random"}, default="last"
         Which samples are set aside: the last ones, as is right for windows of a
         series, or random ones.
+    validation_gap : int, default=0
+        Samples left out between those to train on and those set aside by
+        ``validation_split="last"``. A target that reaches h rows ahead of its window needs h - 1.
     beta_1, beta_2 : float, default=0.9 and 0.999
         Decay rates of Adam's running means of the gradient and of its square.
     epsilon : float, default=1e-8
@@ -88,13 +127,15 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     n_parameters_ : int
         Weights and biases in all.
     out_activation_ : str
-        What turns the head's output into predictions: "identity".
+        What turns the head's output into predictions: "identity", or "exponential" for
+        ``loss="poisson"``.
     coefs_ : list of ndarray
         Weights: for each LSTM layer in turn W_x, (4 * n_units, n_inputs), and W_h,
         (4 * n_units, n_units), with rows in the gate order i, f, g, o, as
-        :func:`sklstm.nn.lstm` takes them; then those of the head, (n_outputs, n_units).
+        :func:`sklstm.nn.lstm` takes them; then those of the head, (n_outputs, n_units). With
+        ``bidirectional``, the two of the backward direction follow those of the forward one.
     intercepts_ : list of ndarray
-        Biases: of each LSTM layer, (4 * n_units,), then of the head, (n_outputs,).
+        Biases: of each LSTM, (4 * n_units,), then of the head, (n_outputs,).
     n_iter_ : int
         Epochs that training has gone through.
     t_ : int
@@ -102,13 +143,16 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     loss_ : float
         The last entry of ``loss_curve_``.
     loss_curve_ : list of float
-        For each epoch the mean over samples of (y - y_pred)^2 / 2,
+        For each epoch the mean over samples of the loss, for "squared_error" (y - y_pred)^2 / 2,
         averaged over outputs, in standardised units with ``normalize_y``,
         plus the penalty, each taken before the update that it is part of.
+    learning_rate_curve_ : list of float
+        The learning rate of each epoch.
     best_loss_ : float or None
         The least loss; None with ``early_stopping``.
     validation_scores_ : list of float or None
-        The score after each epoch, with ``early_stopping``.
+        The score after each epoch, with ``early_stopping``; NaN for earlier epochs, of a fit
+        without it.
     best_validation_score_ : float or None
         The best of those of the last call of ``fit``.
     best_iter_ : int or None
@@ -132,6 +176,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
        1997.
     .. [2] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization",
        ICLR 2015.
+    .. [3] Y. Gal and Z. Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
+       Neural Networks", NeurIPS 2016.
 
     Examples
     --------
@@ -154,6 +200,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseLSTM._parameter_constraints,
+        "loss": [StrOptions({*_LOSSES, "quantile"})],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), None],
         "normalize_y": ["boolean"],
     }
 
@@ -161,9 +209,15 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self,
         hidden_layer_sizes: int | tuple[int, ...] = (32,),
         *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        loss: str = "squared_error",
+        quantile: float | None = None,
         normalize_y: bool = True,
         alpha: float = 1e-4,
         batch_size: int | str = "auto",
+        learning_rate: str = "constant",
         learning_rate_init: float = 0.01,
         max_iter: int = 200,
         shuffle: bool = True,
@@ -173,6 +227,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         validation_split: str = "last",
+        validation_gap: int = 0,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
@@ -184,8 +239,12 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     ) -> None:
         super().__init__(
             hidden_layer_sizes,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
             alpha=alpha,
             batch_size=batch_size,
+            learning_rate=learning_rate,
             learning_rate_init=learning_rate_init,
             max_iter=max_iter,
             shuffle=shuffle,
@@ -195,6 +254,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
             validation_split=validation_split,
+            validation_gap=validation_gap,
             beta_1=beta_1,
             beta_2=beta_2,
             epsilon=epsilon,
@@ -204,6 +264,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             verbose=verbose,
             warm_start=warm_start,
         )
+        self.loss = loss
+        self.quantile = quantile
         self.normalize_y = normalize_y
 
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
@@ -241,18 +303,33 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions, in the units and the shape of the y that was fitted.
         """
-        raw = self._raw_outputs(X)  # (n_samples, n_outputs)
+        return self._predictions(self._raw_outputs(X))
+
+    def _predictions(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
         # In float64: a float32 y far from zero would lose what the network says about it.
         y = self._loss.inverse_link(raw.T).T * self._y_scale + self._y_mean
         y = y.astype(raw.dtype)
         return y[:, 0] if self._y_is_1d else y
 
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if (self.loss == "quantile") != (self.quantile is not None):
+            raise ValueError(
+                f"quantile={self.quantile!r} and loss={self.loss!r} do not go together: "
+                "loss='quantile' needs a quantile, for instance 0.9, and no other loss takes one."
+            )
+
     def _encode_target(
         self, y: ArrayLike, sequences: Sequences, classes: ArrayLike | None, *, reset: bool
     ) -> NDArray[Any]:
         y = check_regression_target(self, y, sequences)
+        if self.loss == "poisson" and ((y < 0).any() or (reset and not y.any(axis=0).all())):
+            raise ValueError(
+                "loss='poisson' requires y that is not negative and not all zero, in each output."
+            )
         n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        self._y_is_1d = y.ndim == 1
+        if reset:
+            self._y_is_1d = y.ndim == 1
         if not reset and n_outputs != self.n_outputs_:
             raise ValueError(
                 f"y has {n_outputs} output(s), but was first fitted with {self.n_outputs_}."
@@ -265,7 +342,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         target = target.astype(np.float64)
         if reset:
             mean, scale = np.zeros(target.shape[1]), np.ones(target.shape[1])
-            if self.normalize_y:
+            if self.normalize_y and self.loss == "poisson":
+                # A log link has no place for a shift.
+                scale = np.average(target, axis=0, weights=weights)
+                scale[scale == 0] = 1
+            elif self.normalize_y:
                 mean = np.average(target, axis=0, weights=weights)
                 scale = np.sqrt(np.average((target - mean) ** 2, axis=0, weights=weights))
                 # A constant target has a spread of no more than rounding.
@@ -279,7 +360,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     @property
     def _loss(self) -> Loss:
-        return SquaredError()
+        if self.quantile is not None:
+            return PinballLoss(self.quantile)
+        return _LOSSES[self.loss]()
 
     def _validation_score(
         self,
@@ -287,7 +370,19 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         raw: NDArray[np.floating],
         weights: NDArray[np.floating],
     ) -> float:
-        return r2_score(target, raw, sample_weight=weights)
+        predicted = self._loss.inverse_link(raw)
+        if self.loss == "squared_error":
+            return r2_score(target, predicted, sample_weight=weights)
+        if self.loss == "poisson":
+            # One output at a time is all that it takes.
+            return np.mean(
+                [
+                    d2_tweedie_score(true, mean, sample_weight=weights, power=1)
+                    for true, mean in zip(target.T, predicted.T, strict=True)
+                ]
+            )
+        quantile = 0.5 if self.quantile is None else self.quantile
+        return d2_pinball_score(target, predicted, sample_weight=weights, alpha=quantile)
 
     def _stratify(self, target: NDArray[Any]) -> None:
         return None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklstm.nn.layer import Packing
 from sklstm.nn.network import Batch
 
-__all__ = ["DenseSequences", "RaggedSequences", "Sequences"]
+__all__ = ["DenseSequences", "RaggedSequences", "Sequences", "windows_overlap"]
 
 Rows = slice | NDArray[np.intp]
 
@@ -26,6 +26,7 @@ class Sequences(ABC):
     n_features: int
     n_timesteps: int
     dtype: np.dtype
+    overlap = False  # whether they are windows that share time steps
 
     @abstractmethod
     def __len__(self) -> int:
@@ -66,6 +67,7 @@ class DenseSequences(Sequences):
         self.values, self.has_missing = values, has_missing
         _, self.n_timesteps, self.n_features = values.shape
         self.dtype = values.dtype
+        self.overlap = windows_overlap(values)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -87,6 +89,20 @@ class DenseSequences(Sequences):
                 steps = np.argsort(valid, axis=1, kind="stable")[order]
                 values = values[order[:, None], steps[:, n_timesteps - len(packing.widths) :]]
         return Batch(values.transpose(1, 2, 0), packing), order
+
+
+def windows_overlap(values: NDArray[Any]) -> bool:
+    """Tell whether an array of shape (n_samples, n_timesteps, n_features) is a view of windows.
+
+    Then one sample further in memory lies within the sample before, some time steps on.
+    """
+    n_samples, n_timesteps, _ = values.shape
+    per_sample, per_step, _ = values.strides
+    return (
+        min(per_sample, per_step) > 0
+        and per_sample < n_timesteps * per_step
+        and n_samples * per_sample > per_step
+    )
 
 
 class RaggedSequences(Sequences):

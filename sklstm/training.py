@@ -6,7 +6,7 @@ Nothing here is an estimator, and nothing here checks input.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from sklstm.nn.optimizers import Adam, clip_by_global_norm
 from sklstm.sequences import Sequences
 from sklstm.threads import Threads
 
-__all__ = ["ConvergenceMonitor", "Trainer", "TrainingSet", "predict_raw"]
+__all__ = ["Progress", "Trainer", "TrainingSet", "predict_raw"]
 
 Floats = NDArray[np.floating]
 
@@ -68,14 +68,14 @@ class Trainer:
         What is minimised, together with ``alpha * |W|^2 / (2 * n_samples)``.
     batch_size : int
         Samples for each update.
-    learning_rate : float
-        Step size of Adam.
     alpha : float
         Strength of the penalty on the weights, biases excepted.
     max_grad_norm : float or None
         Bound on the norm of a gradient.
     shuffle : bool
         Whether each epoch has an order of its own.
+    dropout, recurrent_dropout : float
+        Shares of hidden states dropped on the way up and on the way to the next step.
     threads : Threads
         Threads to compute in.
     dtype : dtype
@@ -85,22 +85,25 @@ class Trainer:
     network: Network
     loss: Loss
     batch_size: int
-    learning_rate: float
     alpha: float
     max_grad_norm: float | None
     shuffle: bool
+    dropout: float
+    recurrent_dropout: float
     threads: Threads
     dtype: np.dtype
 
     @cached_property
     def _workspaces(self) -> list[Workspace]:
-        return [Workspace(self.network, self.dtype) for _ in range(_N_LANES)]
+        dropping = self.recurrent_dropout > 0
+        return [Workspace(self.network, self.dtype, dropping=dropping) for _ in range(_N_LANES)]
 
     def epoch(
         self,
         data: TrainingSet,
         parameters: Floats,
         optimizer: Adam,
+        learning_rate: float,
         rng: np.random.RandomState,
     ) -> float:
         """Go through the data once.
@@ -113,8 +116,10 @@ class Trainer:
             Changed in place.
         optimizer : Adam
             Its moments are changed in place.
+        learning_rate : float
+            Its step size.
         rng : RandomState
-            Draws the order.
+            Draws the order, and what is dropped.
 
         Returns
         -------
@@ -134,7 +139,7 @@ class Trainer:
             batch_weight = float(data.weights[batch_rows].sum())
             if batch_weight == 0:
                 continue
-            loss, gradient = self._loss_and_gradient(data, batch_rows, parameters)
+            loss, gradient = self._loss_and_gradient(data, batch_rows, parameters, rng)
             loss /= batch_weight
             gradient /= batch_weight
             # + alpha |W|^2 / (2 n_samples), with weights for samples repeated that many times
@@ -148,7 +153,7 @@ class Trainer:
                 raise FloatingPointError(
                     f"the loss is {loss:g} and the norm of its gradient {norm:g}"
                 )
-            optimizer.update(parameters, gradient, self.learning_rate)
+            optimizer.update(parameters, gradient, learning_rate)
             total_loss += loss * batch_weight
         # The last update has no batch behind it to show what it did.
         largest = float(np.abs(parameters).max())
@@ -157,7 +162,11 @@ class Trainer:
         return total_loss / total_weight
 
     def _loss_and_gradient(
-        self, data: TrainingSet, rows: NDArray[np.intp], parameters: Floats
+        self,
+        data: TrainingSet,
+        rows: NDArray[np.intp],
+        parameters: Floats,
+        rng: np.random.RandomState,
     ) -> tuple[float, Floats]:
         """Compute the summed loss of some rows and its gradient."""
         # By blocks of columns, so that a batch of any size costs the same memory; and where a
@@ -168,12 +177,20 @@ class Trainer:
             n_lanes = _N_LANES
             n_blocks += n_blocks % _N_LANES
         blocks = list(_blocks(len(rows), -(-len(rows) // n_blocks)))
+        masks = self.network.draw_masks(
+            rng,
+            len(rows),
+            dropout=self.dropout,
+            recurrent_dropout=self.recurrent_dropout,
+            dtype=self.dtype,
+        )
 
         def run_lane(lane: int) -> tuple[float, Floats]:
             loss, gradient = 0.0, np.zeros_like(parameters)
             for block in blocks[lane::n_lanes]:
                 batch, order = data.sequences.batch(rows[block], self.dtype)
-                columns = rows[block][order]
+                in_batch = np.arange(block.start, block.stop)[order]
+                columns = rows[in_batch]
                 with np.errstate(all="ignore"):  # a setting of each thread
                     loss += self.network.add_gradient(
                         parameters,
@@ -183,6 +200,7 @@ class Trainer:
                         self.loss,
                         gradient,
                         self._workspaces[lane],
+                        masks.columns(in_batch),
                         self.threads.submit if n_lanes == 1 else run_now,
                     )
             return loss, gradient
@@ -244,38 +262,75 @@ def _blocks(n_samples: int, size: int) -> Iterator[slice]:
         yield slice(first, min(first + size, n_samples))
 
 
+# The least learning rate that "adaptive" goes down from, as in scikit-learn's MLP.
+_LEAST_LEARNING_RATE = 1e-6
+
+
 @dataclass
-class ConvergenceMonitor:
-    """Decides when training has converged, on the loss or on a validation score.
+class Progress:
+    """How training has got on: what decides when it ends, and the learning rate.
 
     Parameters
     ----------
-    tol : float
-        What counts as progress.
-    n_iter_no_change : int
-        Training stops after more than this many epochs in a row without progress.
+    epoch : int
+        Epochs so far.
+    best : float
+        The best score so far, the greater the better.
+    n_stalled : int
+        Epochs in a row without progress.
+    n_reductions : int
+        How often an adaptive learning rate has been divided by five.
     """
 
-    tol: float
-    n_iter_no_change: int
+    epoch: int = 0
     best: float = -np.inf
-    n_stalled: int = field(default=0, init=False)
+    n_stalled: int = 0
+    n_reductions: int = 0
 
-    def update(self, score: float) -> bool:
-        """Take note of an epoch's score, the greater the better.
+    def learning_rate(self, schedule: str, initial: float, n_epochs: int) -> float:
+        """Give the step size of the coming epoch.
+
+        Parameters
+        ----------
+        schedule : {"constant", "adaptive", "cosine"}
+            How it changes; "cosine" is [1]_ with a restart every ``n_epochs``.
+        initial : float
+            The first one.
+        n_epochs : int
+            Length of the cosine.
+
+        References
+        ----------
+        .. [1] I. Loshchilov and F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts",
+           ICLR 2017.
+        """
+        if schedule == "adaptive":
+            return float(initial / 5**self.n_reductions)
+        if schedule == "cosine":
+            return float(initial * (1 + np.cos(np.pi * (self.epoch % n_epochs) / n_epochs)) / 2)
+        return float(initial)
+
+    def update(self, score: float, tol: float) -> bool:
+        """Take note of an epoch's score.
 
         Returns
         -------
         bool
             Whether it is the best so far.
         """
-        self.n_stalled = self.n_stalled + 1 if score < self.best + self.tol else 0
+        self.epoch += 1
+        self.n_stalled = self.n_stalled + 1 if score < self.best + tol else 0
         is_best = score > self.best
         if is_best:
             self.best = score
         return is_best
 
-    @property
-    def converged(self) -> bool:
-        """Whether there was no progress for too long."""
-        return self.n_stalled > self.n_iter_no_change
+    def has_stalled(self, n_iter_no_change: float, learning_rate: float, schedule: str) -> bool:
+        """Tell whether training is at its end; an adaptive learning rate is reduced first."""
+        if self.n_stalled <= n_iter_no_change:
+            return False
+        if schedule == "adaptive" and learning_rate > _LEAST_LEARNING_RATE:
+            self.n_reductions += 1
+            self.n_stalled = 0
+            return False
+        return True

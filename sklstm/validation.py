@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklstm.sequences import DenseSequences, RaggedSequences, Sequences
+from sklstm.sequences import DenseSequences, RaggedSequences, Sequences, windows_overlap
 
 __all__ = ["check_present", "check_regression_target", "check_sequences", "check_weights"]
 
@@ -345,8 +345,7 @@ def _distinct_steps(values: NDArray[Any]) -> NDArray[Any]:
     """
     n_samples, n_timesteps, n_features = values.shape
     per_sample, per_step, per_feature = values.strides
-    overlap = 0 < per_sample <= per_step and per_step % per_sample == 0
-    if overlap and n_samples > 1 and n_timesteps > 1:
+    if windows_overlap(values) and per_step % per_sample == 0:
         n_steps = n_samples + (n_timesteps - 1) * (per_step // per_sample)
         return as_strided(
             values, (n_steps, 1, n_features), (per_sample, 0, per_feature), writeable=False
@@ -393,9 +392,12 @@ def check_present(estimator: BaseEstimator, y: Any) -> None:
 
 
 def check_weights(
-    sample_weight: ArrayLike | None, sequences: Sequences, dtype: np.dtype
+    sample_weight: ArrayLike | None,
+    sequences: Sequences,
+    dtype: np.dtype,
+    factors: NDArray[np.floating] | float = 1.0,
 ) -> NDArray[np.floating]:
-    """Check the weights of the samples.
+    """Check the weights of the samples, and multiply them by what they have besides.
 
     Returns
     -------
@@ -405,6 +407,7 @@ def check_weights(
     weights = _check_sample_weight(
         sample_weight, np.arange(len(sequences)), dtype=np.float64, ensure_non_negative=True
     )
+    weights = weights * factors
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     with np.errstate(all="ignore"):
@@ -415,3 +418,68 @@ def check_weights(
             "by a constant."
         )
     return weights.astype(dtype)
+
+
+def check_step(x_t: ArrayLike, n_features: int, dtype: np.dtype) -> tuple[NDArray[Any], bool]:
+    """Check one time step of one stream or of many.
+
+    Returns
+    -------
+    x : ndarray of shape (n_streams, n_features)
+        Each row finite or, where the step is missing, NaN throughout.
+    is_single : bool
+        Whether ``x_t`` was of shape (n_features,).
+    """
+    x = np.asarray(x_t)
+    if x.ndim not in (1, 2) or x.shape[-1] != n_features:
+        raise ValueError(
+            f"x_t has the shape {x.shape}, but must be of shape ({n_features},) for one stream, or "
+            f"(n_streams, {n_features}) for several."
+        )
+    is_single = x.ndim == 1
+    rows = check_array(
+        x.reshape(-1, n_features), dtype="numeric", ensure_all_finite=False, input_name="x_t"
+    )
+    if rows.dtype.kind not in "buif":
+        raise ValueError(f"x_t must hold real numbers, but it is of dtype {rows.dtype}.")
+    with np.errstate(over="ignore"):
+        rows = rows.astype(dtype)
+    missing = np.isnan(rows)
+    if not (np.isfinite(rows) | missing.all(axis=1, keepdims=True)).all():
+        raise ValueError(
+            f"x_t must be finite in {dtype}, or NaN in every feature of a stream, which makes its "
+            "step a missing one."
+        )
+    return rows, is_single
+
+
+def check_state(
+    state: Any,
+    sizes: list[tuple[int, int]],
+    n_streams: int,
+    is_single: bool,
+    dtype: np.dtype,
+) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Check the state of a stream, or make that of the start.
+
+    Returns
+    -------
+    list of tuple (h, c) of ndarray of shape (n_units, n_streams)
+        For each layer.
+    """
+    if state is None:
+        return [
+            (np.zeros((n_units, n_streams), dtype), np.zeros((n_units, n_streams), dtype))
+            for _, n_units in sizes
+        ]
+    shapes = [(n_units,) if is_single else (n_streams, n_units) for _, n_units in sizes]
+    try:
+        given = [(np.asarray(h, dtype), np.asarray(c, dtype)) for h, c in state]
+    except (TypeError, ValueError):
+        given = []
+    if [(h.shape, c.shape) for h, c in given] != [(shape, shape) for shape in shapes]:
+        raise ValueError(
+            "state must be what predict_step returned for the step before of the same stream(s): "
+            f"a pair (h, c) for each layer, here of shape {', '.join(map(str, shapes))} each."
+        )
+    return [(h.reshape(n_streams, -1).T, c.reshape(n_streams, -1).T) for h, c in given]

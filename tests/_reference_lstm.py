@@ -11,14 +11,17 @@ def logistic(z):
     return 1.0 / (1.0 + np.exp(-z))
 
 
-def layer(sequence, W_x, W_h, b, h=None, c=None):
-    """Hidden states (n_timesteps, n_units) and the last cell state of one sequence."""
+def layer(sequence, W_x, W_h, b, h=None, c=None, mask=1.0):
+    """Hidden states (n_timesteps, n_units) and the last cell state of one sequence.
+
+    ``mask`` (n_units,) is that of recurrent dropout.
+    """
     n_units = W_h.shape[1]
     h = np.zeros(n_units) if h is None else h
     c = np.zeros(n_units) if c is None else c
     states = []
     for x_t in sequence:
-        z = W_x @ x_t + W_h @ h + b
+        z = W_x @ x_t + W_h @ (mask * h) + b
         i = logistic(z[:n_units])
         f = logistic(z[n_units : 2 * n_units])
         g = np.tanh(z[2 * n_units : 3 * n_units])
@@ -29,17 +32,28 @@ def layer(sequence, W_x, W_h, b, h=None, c=None):
     return np.array(states).reshape(len(sequence), n_units), c
 
 
-def network(sequence, coefs, intercepts):
+def network(sequence, coefs, intercepts, bidirectional=False, outputs=None, recurrent=None):
     """Raw outputs (n_outputs,) of stacked layers and a dense head for one sequence.
 
-    A time step whose features are all NaN is left out.
+    A time step whose features are all NaN is left out. ``outputs`` are masks (n_directions *
+    n_units,) of each layer on the way up, ``recurrent`` masks (n_directions, n_units) of each.
     """
     out = np.array([x_t for x_t in np.asarray(sequence) if not np.isnan(x_t).all()])
     last = np.zeros(coefs[-1].shape[1])
-    for k in range(len(intercepts) - 1):
+    lstms = [(coefs[2 * k], coefs[2 * k + 1], b) for k, b in enumerate(intercepts[:-1])]
+    directions = 2 if bidirectional else 1
+    for k in range(len(lstms) // directions):
         if len(out):
-            out, _ = layer(out, coefs[2 * k], coefs[2 * k + 1], intercepts[k])
-            last = out[-1]
+            masks = [1.0, 1.0] if recurrent is None else recurrent[k]
+            above, _ = layer(out, *lstms[directions * k], mask=masks[0])
+            last = above[-1]
+            if bidirectional:
+                backward, _ = layer(out[::-1], *lstms[2 * k + 1], mask=masks[1])
+                last = np.concatenate([last, backward[-1]])
+                above = np.concatenate([above, backward[::-1]], axis=1)
+            out = above if outputs is None else above * outputs[k]
+    if outputs is not None:
+        last = last * outputs[-1]
     return coefs[-1] @ last + intercepts[-1]
 
 

@@ -113,10 +113,11 @@ class Problem(NamedTuple):
             network=self.network,
             loss=LOSSES[self.loss][0],
             batch_size=batch_size,
-            learning_rate=0.0,
             alpha=alpha,
             max_grad_norm=max_grad_norm,
             shuffle=False,
+            dropout=0.0,
+            recurrent_dropout=0.0,
             threads=Threads(),
             dtype=parameters.dtype,
         )
@@ -127,7 +128,7 @@ class Problem(NamedTuple):
             self.weights.astype(dtype),
         )
         adam = RecordingAdam(len(parameters), parameters.dtype)
-        loss = trainer.epoch(data, parameters, adam, np.random.RandomState(0))
+        loss = trainer.epoch(data, parameters, adam, 0.0, np.random.RandomState(0))
         return loss, adam.gradients
 
 

@@ -2,7 +2,6 @@
 
 import _reference_lstm as reference
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal

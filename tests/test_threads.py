@@ -62,7 +62,7 @@ def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
                     SquaredError(),
                     gradient,
                     workspace,
-                    threads.submit,
+                    submit=threads.submit,
                 )
             threads.close()
             gradients.append(gradient)
@@ -91,15 +91,16 @@ def test_training_in_two_lanes_gives_the_same_bits(batch_size, n_columns, monkey
                 network=network,
                 loss=SquaredError(),
                 batch_size=batch_size,
-                learning_rate=0.01,
                 alpha=1e-4,
                 max_grad_norm=1.0,
                 shuffle=True,
+                dropout=0.3,
+                recurrent_dropout=0.3,
                 threads=threads,
                 dtype=start.dtype,
             )
             adam = Adam(len(start), start.dtype)
-            trainer.epoch(data, parameters, adam, np.random.RandomState(0))
+            trainer.epoch(data, parameters, adam, 0.01, np.random.RandomState(0))
             threads.close()
             trained.append(parameters)
     assert not np.array_equal(start, trained[0])

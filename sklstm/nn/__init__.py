@@ -6,17 +6,30 @@ Nothing here knows of scikit-learn, and importing it imports nothing but NumPy.
 from sklstm.nn.cell import lstm_cell, sigmoid
 from sklstm.nn.initializers import glorot_uniform, lstm_biases, orthogonal
 from sklstm.nn.layer import Packing, lstm
-from sklstm.nn.losses import BinaryCrossEntropy, CategoricalCrossEntropy, SquaredError
-from sklstm.nn.network import Batch, Network, Workspace
+from sklstm.nn.losses import (
+    AbsoluteError,
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    Huber,
+    PinballLoss,
+    Poisson,
+    SquaredError,
+)
+from sklstm.nn.network import Batch, Masks, Network, Workspace
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
 
 __all__ = [
+    "AbsoluteError",
     "Adam",
     "Batch",
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",
+    "Huber",
+    "Masks",
     "Network",
     "Packing",
+    "PinballLoss",
+    "Poisson",
     "SquaredError",
     "Workspace",
     "clip_by_global_norm",

@@ -30,7 +30,7 @@ wanted, all steps work in one (``StateBuffers``), which stays in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -38,7 +38,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LayerBuffers", "Packing", "StateBuffers", "backward", "forward", "gate_rows", "lstm"]
+__all__ = [
+    "LayerBuffers",
+    "Packing",
+    "StateBuffers",
+    "backward",
+    "flipped",
+    "forward",
+    "gate_rows",
+    "lstm",
+]
 
 Floats = NDArray[np.floating]
 Step = tuple[Floats, ...]
@@ -119,9 +128,18 @@ def gate_rows(n_units: int, order: str) -> NDArray[np.intp]:
 
 
 def _step(
-    inputs: Floats, gates: Floats, products: Floats, tanh_c: Floats, c: Floats, h: Floats
+    inputs: Floats,
+    gates: Floats,
+    products: Floats,
+    tanh_c: Floats,
+    c: Floats,
+    h: Floats,
+    h_in: Floats,
 ) -> Step:
-    """Lay out one step for ``forward``: views of its blocks, and where c_t and h_t go."""
+    """Lay out one step for ``forward``: views of its blocks, and where c_t and h_t go.
+
+    ``h_in`` is what the next step reads, which is ``h`` itself but with recurrent dropout.
+    """
     n = len(tanh_c)
     return (
         inputs,
@@ -136,6 +154,7 @@ def _step(
         tanh_c,
         gates[:n],
         h,
+        h_in,
     )
 
 
@@ -153,22 +172,29 @@ class LayerBuffers:
         How the batch lies in columns.
     dtype : dtype
         float32 or float64.
+    dropping : bool, default=False
+        Whether ``forward`` will be given a mask: then the hidden states are kept apart from what
+        the next step reads.
 
     Attributes
     ----------
-    x : list of ndarray of shape (n_inputs, n_t)
-        For each step, where the input goes.
     h : list of ndarray of shape (n_units, n_t)
         For each step, where the hidden state is left.
     steps : list of tuple of ndarray
         The steps, as ``forward`` takes them.
     h_last, c_last : ndarray of shape (n_units, n_sequences)
         State after the last step; zero for a sequence without steps.
-    head_input : ndarray of shape (n_units + 1, n_sequences)
-        ``h_last`` above a row of ones.
     """
 
-    def __init__(self, n_inputs: int, n_units: int, packing: Packing, dtype: np.dtype) -> None:
+    def __init__(
+        self,
+        n_inputs: int,
+        n_units: int,
+        packing: Packing,
+        dtype: np.dtype,
+        *,
+        dropping: bool = False,
+    ) -> None:
         self.n_inputs, self.n_units, self.packing, self.dtype = n_inputs, n_units, packing, dtype
         n, n_rows = n_units, n_inputs + n_units + 1
         self.inputs: list[Floats] = []  # for each run (n_steps, n_rows, width)
@@ -182,9 +208,7 @@ class LayerBuffers:
             self.gates.append(np.zeros((n_steps, 5 * n, width), dtype))
             self.products += [np.empty((2 * n, width), dtype)] * n_steps
             self.tanh_c.append(np.empty((n_steps, n, width), dtype))
-        self.head_input = np.zeros((n + 1, packing.n_sequences), dtype)
-        self.head_input[-1] = 1
-        self.h_last = self.head_input[:n]
+        self.h_last = np.zeros((n, packing.n_sequences), dtype)
         self.c_last = np.zeros((n, packing.n_sequences), dtype)
 
         # The blocks of every step. Behind the last stands the state that the layer ends in.
@@ -192,13 +216,23 @@ class LayerBuffers:
             [block for run in runs for block in run]
             for runs in (self.inputs, self.gates, self.tanh_c)
         )
-        self.x = [block[:n_inputs] for block in inputs]
         h_slots = [*(block[n_inputs:-1] for block in inputs), self.h_last]
         c_slots = [*(block[4 * n :] for block in gates), self.c_last]
         # h_t and c_t lie in the next step's blocks, which may be wider than this step's.
-        self.h = [h_slots[t + 1][:, :width] for t, width in enumerate(packing.widths)]
+        self.h = h_in = [h_slots[t + 1][:, :width] for t, width in enumerate(packing.widths)]
+        if dropping:
+            self.h = [np.empty((n, width), dtype) for width in packing.widths[:-1]] + h_in[-1:]
+            h_in = [*h_in[:-1], *(np.empty_like(h) for h in h_in[-1:])]  # nothing reads the last
         self.steps = [
-            _step(inputs[t], gates[t], self.products[t], tanh_c[t], c_slots[t + 1][:, :width], self.h[t])
+            _step(
+                inputs[t],
+                gates[t],
+                self.products[t],
+                tanh_c[t],
+                c_slots[t + 1][:, :width],
+                self.h[t],
+                h_in[t],
+            )
             for t, width in enumerate(packing.widths)
         ]
         # Where a sequence starts, the state before it is zero.
@@ -217,6 +251,12 @@ class LayerBuffers:
             _BackwardScratch(self.n_inputs, self.n_units, run, self.dtype)
             for run in self.packing.runs
         ]
+
+    @cached_property
+    def dx(self) -> Floats:
+        """Room for the gradient by the input, (n_timesteps, n_inputs, n_sequences)."""
+        shape = len(self.packing.widths), self.n_inputs, self.packing.n_sequences
+        return np.zeros(shape, self.dtype)
 
     def load(self, x: Floats) -> None:
         """Put in the input of a batch.
@@ -249,8 +289,6 @@ class StateBuffers:
     ----------
     h, c : ndarray of shape (n_units, width)
         State, of the sequences that have started.
-    head_input : ndarray of shape (n_units + 1, width)
-        ``h`` above a row of ones.
     """
 
     def __init__(self, n_inputs: int, n_units: int, dtype: np.dtype) -> None:
@@ -263,9 +301,12 @@ class StateBuffers:
         inputs[-1] = 1
         gates = np.zeros((5 * n, width), self.dtype)
         products, tanh_c = np.empty((2 * n, width), self.dtype), np.empty((n, width), self.dtype)
-        self._x, self.head_input = inputs[: self.n_inputs], inputs[self.n_inputs :]
-        self.h, self.c = self.head_input[:-1], gates[4 * n :]
-        self._step = _step(inputs, gates, products, tanh_c, self.c, self.h)
+        self._x, self.h, self.c = (
+            inputs[: self.n_inputs],
+            inputs[self.n_inputs : -1],
+            gates[4 * n :],
+        )
+        self._step = _step(inputs, gates, products, tanh_c, self.c, self.h, self.h)
 
     def _widen(self, width: int) -> None:
         """Let more sequences start; their state is zero."""
@@ -303,7 +344,32 @@ class StateBuffers:
         self._widen(packing.n_sequences)
 
 
-def forward(W: Floats, steps: Iterable[Step]) -> None:
+def flipped(x: Floats, packing: Packing) -> Floats:
+    """Turn every sequence of a packed batch round in time; twice gives it back.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_timesteps, n, n_sequences)
+        Packed: a sequence that starts at step t has nothing of its own before.
+    packing : Packing
+        How the batch lies in columns.
+
+    Returns
+    -------
+    ndarray of shape (n_timesteps, n, n_sequences)
+        A view where all sequences have the same length, else a new array.
+    """
+    if len(packing.runs) == 1 and packing.widths[0] == packing.n_sequences:
+        return x[::-1]
+    turned = np.zeros_like(x)
+    started = 0
+    for start, _, width in packing.runs:
+        turned[start:, :, started:width] = x[start:, :, started:width][::-1]
+        started = width
+    return turned
+
+
+def forward(W: Floats, steps: Iterable[Step], mask: Floats | None = None) -> None:
     """Run a layer over steps whose input and initial state are in place.
 
     Parameters
@@ -313,12 +379,15 @@ def forward(W: Floats, steps: Iterable[Step]) -> None:
     steps : iterable of tuple of ndarray
         ``LayerBuffers.steps``, where all that ``backward`` needs is left, or what
         ``StateBuffers.steps`` gives.
+    mask : ndarray of shape (n_units, n_sequences), default=None
+        Recurrent dropout: what h_{t-1} is multiplied by on its way into the gates, the same at
+        every step.
     """
     dot, tanh, multiply, add = np.dot, np.tanh, np.multiply, np.add
     half = np.array(0.5, W.dtype)  # an array: a Python number costs more at every call
     scaled = W.copy()
     scaled[: len(W) // 4 * 3] *= half
-    for inputs, z, oif, i_f, g_c, products, ig, fc, c, tanh_c, o, h in steps:
+    for inputs, z, oif, i_f, g_c, products, ig, fc, c, tanh_c, o, h, h_in in steps:
         # z_t = W_x x_t + W_h h_{t-1} + b
         dot(scaled, inputs, z)  # (4 * n_units, n_t)
         # o, i, f = sigmoid(z);  g = tanh(z_g)
@@ -331,6 +400,8 @@ def forward(W: Floats, steps: Iterable[Step]) -> None:
         # h_t = o * tanh(c_t)
         tanh(c, tanh_c)
         multiply(o, tanh_c, h)  # (n_units, n_t)
+        if mask is not None:
+            multiply(h, mask[:, : h.shape[1]], h_in)
 
 
 def backward(
@@ -339,10 +410,11 @@ def backward(
     dW: Floats,
     *,
     dh_last: Floats | None = None,
-    dh: Sequence[Floats] | None = None,
+    dh: Floats | None = None,
     with_dx: bool = False,
+    mask: Floats | None = None,
     submit: Submit = run_now,
-) -> list[Floats]:
+) -> None:
     """Backpropagate through the batch that ``forward`` has just been run on.
 
     Parameters
@@ -355,26 +427,21 @@ def backward(
         The gradient of the loss by W is added to it.
     dh_last : ndarray of shape (n_units, n_sequences), default=None
         Gradient of the loss by the last hidden state, where that is used.
-    dh : list of ndarray of shape (n_steps, n_units, width), default=None
-        Gradient of the loss by the hidden states of each run, where they are used.
+    dh : ndarray of shape (n_timesteps, n_units, n_sequences), default=None
+        Gradient of the loss by the hidden states of every step, where they are used.
     with_dx : bool, default=False
-        Whether the gradient by the input is wanted.
+        Whether the gradient by the input is wanted, in ``buffers.dx``.
+    mask : ndarray of shape (n_units, n_sequences), default=None
+        The mask that ``forward`` was given.
     submit : callable, default=run_now
         Starts a function, on one other thread or at once, one after the other, and returns a
         function that waits for it. The result does not depend on it.
-
-    Returns
-    -------
-    list of ndarray of shape (n_steps, n_inputs, width)
-        Gradient of the loss by the inputs of each run; empty without ``with_dx``.
     """
     n_inputs, runs = buffers.n_inputs, buffers.packing.runs
     dot, multiply, add = np.dot, np.multiply, np.add
     W_x_T, W_h_T = np.split(np.ascontiguousarray(W[:, :-1].T), [n_inputs])
-    dx = [np.empty((run.stop - run.start, n_inputs, run.width), W.dtype) for run in runs * with_dx]
-
     dh_next, dc_next = dh_last, None
-    for r in reversed(range(len(runs))):
+    for r, (start, _, width) in reversed(list(enumerate(runs))):
         scratch = buffers.scratch[r]
         # What the steps behind this run pass back; columns that start there go no further.
         scratch.begin(dh_next, dc_next)
@@ -384,7 +451,13 @@ def backward(
             first, last = scratch.chunks[number]
             _local_derivatives(buffers, r, slice(first, last), scratch.factors[number % 2])
 
-        def collect(number: int, r: int = r, scratch: _BackwardScratch = scratch) -> None:
+        def collect(
+            number: int,
+            r: int = r,
+            start: int = start,
+            width: int = width,
+            scratch: _BackwardScratch = scratch,
+        ) -> None:
             first, last = scratch.chunks[number]
             dz, outer = scratch.dz[number % 2][: last - first], scratch.outer[: last - first]
             # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T
@@ -392,7 +465,7 @@ def backward(
             np.add(dW, np.add.reduce(outer, axis=0), out=dW)
             if with_dx:
                 # dx_t = W_x^T dz_t
-                np.matmul(W_x_T, dz, out=dx[r][first:last])
+                np.matmul(W_x_T, dz, out=buffers.dx[start + first : start + last, :, :width])
 
         # Beside the steps of one chunk, the derivatives of the next and the sums of the last are
         # made. That is in the order of submission: when a chunk's derivatives are there, the
@@ -405,7 +478,7 @@ def backward(
             for k in reversed(range(last - first)):
                 Q_N, M, dc_dzo, dc_t, dc_row, dz_dc, dz, dc_prev = scratch.steps[number % 2][k]
                 if dh is not None:
-                    add(dh_t, dh[r][first + k], dh_t)
+                    add(dh_t, dh[start + first + k, :, :width], dh_t)
                 # dc_t = dh_t * Q + (dc_t of the step behind);  dz_o = dh_t * N
                 multiply(dh_t, Q_N, dc_dzo)  # (2, n_units, n_t)
                 add(dc_t, dc_next, dc_t)
@@ -413,11 +486,12 @@ def backward(
                 multiply(dc_row, M, dz_dc)  # (4, n_units, n_t)
                 # dh_{t-1} = W_h^T dz_t
                 dot(W_h_T, dz, dh_t)  # (n_units, n_t)
+                if mask is not None:
+                    multiply(dh_t, mask[:, :width], dh_t)
                 dc_next = dc_prev
             collected = submit(collect, number)
         collected()
         dh_next = dh_t
-    return dx
 
 
 class _BackwardScratch:

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from sklstm.nn.cell import sigmoid
 
-__all__ = ["BinaryCrossEntropy", "CategoricalCrossEntropy", "Loss", "SquaredError"]
+__all__ = [
+    "AbsoluteError",
+    "BinaryCrossEntropy",
+    "CategoricalCrossEntropy",
+    "Huber",
+    "Loss",
+    "PinballLoss",
+    "Poisson",
+    "SquaredError",
+]
 
 
 class Loss(Protocol):
@@ -61,6 +70,117 @@ class SquaredError:
     def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
         """Prediction from the raw outputs: the outputs themselves."""
         return raw
+
+
+class AbsoluteError:
+    """Absolute error, averaged over outputs: mean of |y - y_pred|; least at the median."""
+
+    activation = "identity"
+
+    def value(
+        self, target: NDArray[np.floating], raw: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """Loss of each sample, of shape (n_samples,)."""
+        return np.abs(raw - target).mean(axis=0)
+
+    def gradient(
+        self, target: NDArray[np.floating], raw: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """Gradient of each sample's loss by its raw outputs; zero where they meet the target."""
+        return np.sign(raw - target) / len(raw)
+
+    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Prediction from the raw outputs: the outputs themselves."""
+        return raw
+
+
+class Huber:
+    """Half the squared error up to an error of one, from there on linear, averaged over outputs."""
+
+    activation = "identity"
+
+    def value(
+        self, target: NDArray[np.floating], raw: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """Loss of each sample, of shape (n_samples,)."""
+        # e^2 / 2 where e <= 1, e - 1 / 2 where e > 1,  e = |y - y_pred|
+        error = np.abs(raw - target)
+        small = np.minimum(error, 1)
+        return (small * (error - 0.5 * small)).mean(axis=0)
+
+    def gradient(
+        self, target: NDArray[np.floating], raw: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """Gradient of each sample's loss by its raw outputs."""
+        return np.clip(raw - target, -1, 1) / len(raw)
+
+    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Prediction from the raw outputs: the outputs themselves."""
+        return raw
+
+
+class PinballLoss:
+    """Pinball loss, averaged over outputs: least at a quantile [1]_.
+
+    Parameters
+    ----------
+    quantile : float
+        Share of the targets that is to lie below the prediction, in (0, 1).
+
+    References
+    ----------
+    .. [1] R. Koenker and G. Bassett, "Regression Quantiles", Econometrica 46(1), 1978.
+    """
+
+    activation = "identity"
+
+    def __init__(self, quantile: float) -> None:
+        self.quantile = quantile
+
+    def value(
+        self, target: NDArray[np.floating], raw: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """Loss of each sample, of shape (n_samples,)."""
+        # q e where e >= 0, (q - 1) e where e < 0,  e = y - y_pred
+        error = target - raw
+        return np.maximum(self.quantile * error, (self.quantile - 1) * error).mean(axis=0)
+
+    def gradient(
+        self, target: NDArray[np.floating], raw: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """Gradient of each sample's loss by its raw outputs; zero where they meet the target."""
+        below, above = target < raw, target > raw
+        gradient = below.astype(raw.dtype)
+        gradient -= raw.dtype.type(self.quantile) * (below | above)
+        return gradient / len(raw)
+
+    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Prediction from the raw outputs: the outputs themselves."""
+        return raw
+
+
+class Poisson:
+    """Half the Poisson deviance, averaged over outputs, with y_pred = exp(raw)."""
+
+    activation = "exponential"
+
+    def value(
+        self, target: NDArray[np.floating], raw: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """Loss of each sample, of shape (n_samples,)."""
+        # y log(y / y_pred) - y + y_pred,  0 log 0 = 0
+        log_target = np.log(np.where(target > 0, target, 1))
+        return (target * (log_target - raw) - target + np.exp(raw)).mean(axis=0)
+
+    def gradient(
+        self, target: NDArray[np.floating], raw: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
+        """Gradient of each sample's loss by its raw outputs."""
+        return (np.exp(raw) - target) / len(raw)
+
+    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Prediction from the raw outputs: their exponential."""
+        return np.exp(raw)
 
 
 class CategoricalCrossEntropy:
