@@ -143,7 +143,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         With ``reset``, y and ``classes`` define what later targets are held to.
         """
 
-    def _class_weights(self, y: ArrayLike, target: NDArray[Any]) -> Floats | float:
+    def _class_weights(self, target: NDArray[Any]) -> Floats | float:
         """Weights that the samples have for their class, of shape (n_samples,)."""
         return 1.0
 
@@ -180,7 +180,6 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     # Fitting.
 
-    @with_callbacks  # type: ignore[untyped-decorator]
     def fit(
         self,
         X: Any,
@@ -225,6 +224,31 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             If the input cannot be used, or if training diverges. The estimator is then as it was
             before.
         """
+        end = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        # Not before: where warnings are errors, what was learned is kept all the same.
+        if end == "interrupted":
+            _warn_of_interrupt()
+        if end == "max_iter":
+            warnings.warn(
+                f"{type(self).__name__} did {self.max_iter} epochs (max_iter) and has not "
+                "converged yet. Increase max_iter, or stop by a validation score with "
+                "early_stopping=True.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def _fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        X_val: Any,
+        y_val: ArrayLike | None,
+        sample_weight_val: ArrayLike | None,
+    ) -> str:
+        """Fit; return why training ended."""
         callbacks = self._init_callback_context(max_subtasks=self.max_iter)
         with self._all_or_nothing(), one_blas_thread() as threads:
             self._check_parameters()
@@ -239,18 +263,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._progress = Progress()
             end = self._train(data, validation, threads, self.max_iter, report)
             report.close()
-        # Outside: where warnings are errors, what was learned is kept all the same.
-        if end == "interrupted":
-            _warn_of_interrupt()
-        if end == "max_iter":
-            warnings.warn(
-                f"{type(self).__name__} did {self.max_iter} epochs (max_iter) and has not "
-                "converged yet. Increase max_iter, or stop by a validation score with "
-                "early_stopping=True.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        return self
+        return end
 
     def _partial_fit(
         self,
@@ -306,7 +319,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self._check_same_network()
         dtype = self._parameters.dtype
         weights = check_weights(
-            sample_weight, sequences, dtype, factors=self._class_weights(y, target)
+            sample_weight, sequences, dtype, factors=self._class_weights(target)
         )
         with np.errstate(all="ignore"):
             scaled = self._scale_target(target, weights, reset=first).T.astype(dtype)
@@ -323,7 +336,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         ):
             if now != before:
                 raise ValueError(
-                    f"{name} is now {now}, but training was to go on with a network that has "
+                    f"{name} is now {now}, but training was to go on with a network of "
                     f"{before}. Set warm_start=False and call fit to start anew."
                 )
 

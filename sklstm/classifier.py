@@ -420,10 +420,13 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
                 "anew."
             )
 
-    def _class_weights(self, y: Any, target: NDArray[Any]) -> NDArray[np.floating]:
-        if not self._is_multilabel:
-            return compute_sample_weight(self.class_weight, y)
+    def _class_weights(self, target: NDArray[Any]) -> NDArray[np.floating] | float:
         class_weight = self.class_weight
+        if class_weight is None:
+            return 1.0
+        if not self._is_multilabel:
+            labels = self.classes_[self._decide(target, threshold=0.5)]
+            return compute_sample_weight(class_weight, labels)
         if isinstance(class_weight, dict):
             class_weight = [class_weight] * target.shape[1]
         return compute_sample_weight(class_weight, target)
