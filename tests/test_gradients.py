@@ -274,7 +274,7 @@ def test_a_backward_pass_cut_into_chunks_has_the_same_gradient(
     for size in (10**9, steps_in_a_chunk * step_size):
         monkeypatch.setattr("sklstm.nn.layer._CHUNK_SIZE", size)
         gradients.append(problem.gradient)
-    layer, _ = workspaces[-1]
+    (layer,), _ = workspaces[-1].layers
     assert max(len(scratch.chunks) for scratch in layer.scratch) > 1
     assert_gradient(gradients[1], gradients[0], rtol=1e-11)
 
