@@ -1,7 +1,8 @@
 """The slow and obvious truth: the LSTM as loops over samples, time steps and the equations.
 
 It shares no code with sklstm. Weights are in the public layout: gate order i, f, g, o. Every
-function is analytic, so that it can be differentiated by a complex step.
+function can be differentiated by a complex step: it is analytic, or, where a loss has kinks,
+analytic piece by piece, the real part saying which piece.
 """
 
 import numpy as np
@@ -60,6 +61,38 @@ def network(sequence, coefs, intercepts, bidirectional=False, outputs=None, recu
 def squared_error(target, raw):
     """Half the squared error of one sample, averaged over its outputs."""
     return ((target - raw) ** 2).mean() / 2
+
+
+def absolute_error(target, raw):
+    """|y - y_pred| of one sample, averaged over its outputs."""
+    error = target - raw
+    return np.where(error.real > 0, error, -error).mean()
+
+
+def huber(target, raw):
+    """A parabola of the error up to one, from there on its tangent, averaged over outputs."""
+    error = target - raw
+    above, below = error - 0.5, -error - 0.5
+    tangent = np.where(error.real > 0, above, below)
+    return np.where(np.abs(error.real) <= 1, error**2 / 2, tangent).mean()
+
+
+def pinball(quantile):
+    """Loss of one sample that is least at that quantile, averaged over its outputs."""
+
+    def loss(target, raw):
+        error = target - raw
+        return np.where(error.real > 0, quantile * error, (1 - quantile) * -error).mean()
+
+    return loss
+
+
+def poisson(target, raw):
+    """Half the deviance of one sample from y_pred = exp(raw), averaged over its outputs."""
+    return sum(
+        np.exp(z) - y - y * z + (y * np.log(y) if y > 0 else 0)
+        for y, z in zip(target, raw, strict=True)
+    ) / len(raw)
 
 
 def categorical_cross_entropy(target, raw):

@@ -6,9 +6,24 @@ import pytest
 from _gradcheck import assert_gradient, complex_step, finite_differences
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, softmax
-from sklearn.metrics import log_loss, mean_squared_error
+from sklearn._loss.loss import HuberLoss
+from sklearn.metrics import (
+    log_loss,
+    mean_absolute_error,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+    mean_squared_error,
+)
 
-from sklstm.nn import BinaryCrossEntropy, CategoricalCrossEntropy, SquaredError
+from sklstm.nn import (
+    AbsoluteError,
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    Huber,
+    PinballLoss,
+    Poisson,
+    SquaredError,
+)
 
 N_SAMPLES = 20
 
@@ -18,7 +33,9 @@ def draw(loss, n_outputs, dtype=np.float64):
     rng = np.random.default_rng(0)
     raw = 3 * rng.normal(size=(n_outputs, N_SAMPLES))
     target = rng.normal(size=raw.shape)
-    if isinstance(loss, CategoricalCrossEntropy):
+    if isinstance(loss, Poisson):
+        target = rng.poisson(2, size=raw.shape).astype(float)  # some are zero
+    elif isinstance(loss, CategoricalCrossEntropy):
         target = np.eye(n_outputs)[:, np.arange(N_SAMPLES) % n_outputs]
     elif isinstance(loss, BinaryCrossEntropy):
         target = (target > 0).astype(float)
@@ -32,6 +49,55 @@ def test_squared_error_is_half_the_mean_squared_error(n_outputs):
     value = np.average(loss.value(target, raw), weights=weights)
     assert_allclose(2 * value, mean_squared_error(target.T, raw.T, sample_weight=weights))
     assert_array_equal(loss.inverse_link(raw), raw)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_absolute_error_is_the_mean_absolute_error(n_outputs):
+    loss = AbsoluteError()
+    target, raw, weights = draw(loss, n_outputs)
+    value = np.average(loss.value(target, raw), weights=weights)
+    assert_allclose(value, mean_absolute_error(target.T, raw.T, sample_weight=weights))
+    assert_array_equal(loss.inverse_link(raw), raw)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_pinball_loss_is_the_mean_pinball_loss(n_outputs, quantile):
+    loss = PinballLoss(quantile)
+    target, raw, weights = draw(loss, n_outputs)
+    value = np.average(loss.value(target, raw), weights=weights)
+    truth = mean_pinball_loss(target.T, raw.T, sample_weight=weights, alpha=quantile)
+    assert_allclose(value, truth)
+    assert_array_equal(loss.inverse_link(raw), raw)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_huber_is_that_of_scikit_learn_with_a_delta_of_one(n_outputs):
+    loss, truth = Huber(), HuberLoss(delta=1)
+    target, raw, weights = draw(loss, n_outputs)
+    error = np.abs(target - raw)
+    assert error.min() < 1 < error.max()
+    pairs = list(zip(target, raw, strict=True))
+    values = [truth.loss(y_true=y, raw_prediction=z) for y, z in pairs]
+    assert_allclose(loss.value(target, raw), np.mean(values, axis=0))
+    gradients = [truth.gradient(y_true=y, raw_prediction=z) for y, z in pairs]
+    assert_allclose(loss.gradient(target, raw), np.array(gradients) / n_outputs)
+    assert_array_equal(loss.inverse_link(raw), raw)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_poisson_is_half_the_mean_poisson_deviance(n_outputs):
+    loss = Poisson()
+    target, raw, weights = draw(loss, n_outputs)
+    assert (target == 0).any()
+    y_pred = loss.inverse_link(raw)
+    assert_allclose(y_pred, np.exp(raw))
+    value = np.average(loss.value(target, raw), weights=weights)
+    by_output = [
+        mean_poisson_deviance(y, z, sample_weight=weights)
+        for y, z in zip(target, y_pred, strict=True)
+    ]
+    assert_allclose(2 * value, np.mean(by_output))
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10])
@@ -67,6 +133,14 @@ def test_two_classes_by_softmax_are_one_label_by_the_logistic_function():
 CASES = [
     (SquaredError(), reference.squared_error, 1),
     (SquaredError(), reference.squared_error, 3),
+    (AbsoluteError(), reference.absolute_error, 1),
+    (AbsoluteError(), reference.absolute_error, 3),
+    (Huber(), reference.huber, 1),
+    (Huber(), reference.huber, 3),
+    (PinballLoss(0.1), reference.pinball(0.1), 1),
+    (PinballLoss(0.9), reference.pinball(0.9), 3),
+    (Poisson(), reference.poisson, 1),
+    (Poisson(), reference.poisson, 3),
     (CategoricalCrossEntropy(), reference.categorical_cross_entropy, 2),
     (CategoricalCrossEntropy(), reference.categorical_cross_entropy, 3),
     (BinaryCrossEntropy(), reference.binary_cross_entropy, 1),
@@ -94,6 +168,95 @@ def test_the_dtype_is_kept(loss, n_outputs, dtype):
     assert loss.value(target, raw).dtype == dtype
     assert loss.gradient(target, raw).dtype == dtype
     assert loss.inverse_link(raw).dtype == dtype
+
+
+@pytest.mark.parametrize("quantile", [np.float64(0.9), np.float32(0.9)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_quantile_may_be_a_numpy_scalar(quantile, dtype):
+    target, raw, _ = draw(PinballLoss(0.9), 2, dtype)
+    plain, loss = PinballLoss(float(quantile)), PinballLoss(quantile)
+    for method in ("value", "gradient"):
+        result = getattr(loss, method)(target, raw)
+        assert result.dtype == dtype
+        assert_array_equal(result, getattr(plain, method)(target, raw))
+
+
+# Where a loss has a kink: an entry that meets its target, beside others that do not.
+
+
+@pytest.mark.parametrize(
+    ("loss", "left", "right"),
+    [
+        (AbsoluteError(), -1, 1),
+        (PinballLoss(0.5), -0.5, 0.5),
+        (PinballLoss(0.1), -0.1, 0.9),
+        (PinballLoss(0.9), -0.9, 0.1),
+    ],
+)
+def test_at_the_kink_the_gradient_is_zero_between_the_slopes_of_its_sides(loss, left, right):
+    target = np.full((2, 3), 5.0)
+    raw = np.array([[5.0, 4.5, 5.5], [5.0, 5.0, 5.0]])
+    assert_allclose(loss.gradient(target, raw), np.array([[0, left, right], [0, 0, 0]]) / 2)
+    at, below, above = loss.value(target, raw)
+    assert at == 0
+    assert_allclose([-below, above], np.array([left, right]) / 2 * 0.5)
+
+
+def test_huber_joins_its_pieces_without_a_jump():
+    """The tangent takes over at an error of one: value and slope are those of the parabola."""
+    loss, error, target = Huber(), np.array([[-1.0, 1.0]]), np.full((1, 2), 5.0)
+    assert_array_equal(loss.value(target, target + error), [0.5, 0.5])
+    assert_array_equal(loss.gradient(target, target + error), error)
+    for side in (1 - 1e-9, 1 + 1e-9):
+        assert_allclose(loss.value(target, target + side * error), side - 0.5, rtol=1e-15)
+        assert_allclose(loss.gradient(target, target + side * error), error, rtol=2e-9)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+def test_the_pinball_loss_is_least_at_the_quantile(quantile):
+    target = np.random.default_rng(0).normal(size=(1, 101))
+    candidates = np.sort(target[0])
+    loss = PinballLoss(quantile)
+    values = [loss.value(target, np.full_like(target, z)).mean() for z in candidates]
+    assert candidates[np.argmin(values)] == np.quantile(target, quantile)
+
+
+# The far ends.
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("loss", "values", "slopes"),
+    [
+        (AbsoluteError(), [1e30, 1e30], [-1, 1]),
+        (Huber(), [1e30, 1e30], [-1, 1]),
+        (PinballLoss(0.25), [0.25e30, 0.75e30], [-0.25, 0.75]),
+    ],
+)
+def test_a_huge_error_counts_once_and_has_a_bounded_gradient(loss, values, slopes, dtype):
+    raw, target = np.array([[-1e30, 1e30]], dtype), np.ones((1, 2), dtype)
+    assert_allclose(loss.value(target, raw), np.array(values, dtype), rtol=1e-6)
+    assert_array_equal(loss.gradient(target, raw), np.array([slopes], dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_poisson_at_its_ends(dtype):
+    loss = Poisson()
+    target = np.array([[0, 0, 0, 3, 3]], dtype)
+    raw = np.array([[-1e30, -1000, 50, -1000, 50]], dtype)
+    rate = np.exp(dtype(50))
+    constant = 3 * np.log(3) - 3
+    value = np.array([0, 0, rate, 3000 + constant, rate - 150 + constant], dtype)
+    assert_allclose(loss.value(target, raw), value, rtol=1e-6)
+    assert_array_equal(loss.gradient(target, raw), np.array([[0, 0, rate, -3, rate - 3]], dtype))
+    assert_array_equal(loss.inverse_link(raw), np.array([[0, 0, rate, 0, rate]], dtype))
+
+
+def test_poisson_is_zero_where_the_prediction_is_right():
+    target = np.array([[1e-3, 1.0, 7.0, 1e6]])
+    raw = np.log(target)
+    assert_allclose(Poisson().value(target, raw), 0, atol=1e-9)
+    assert_allclose(Poisson().gradient(target, raw) / target, 0, atol=1e-13)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
