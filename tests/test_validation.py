@@ -1,7 +1,7 @@
 """Bad input: each gives a clear error, and changes nothing."""
 
 import copy
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -415,8 +415,12 @@ def test_bad_weights(cls, weights, message):
 
 BAD_PARAMETERS = {
     "hidden_layer_sizes": [0, -1, (), (3, 0), (3, 2.5), 2.5, None, "32", (None,)],
+    "bidirectional": [None, "yes", 2],
+    "dropout": [-0.1, 1, 1.5, np.nan, None, "half"],
+    "recurrent_dropout": [-0.1, 1, 1.5, np.nan, None, "half"],
     "alpha": [-1e-9, np.nan, None, "0"],
     "batch_size": [0, -1, 1.5, None, "all"],
+    "learning_rate": ["invscaling", None, 0.1],
     "learning_rate_init": [0, -0.1, np.nan, None],
     "max_iter": [0, -1, 2.5, None],
     "shuffle": [None, "yes"],
@@ -426,6 +430,7 @@ BAD_PARAMETERS = {
     "early_stopping": [None, "yes"],
     "validation_fraction": [0, 1, 1.5, -0.1, None],
     "validation_split": ["first", None, 3],
+    "validation_gap": [-1, 0.5, None, "auto"],
     "beta_1": [-0.1, 1.0, None],
     "beta_2": [-0.1, 1.0, None],
     "epsilon": [0, -1e-8, None],
@@ -435,11 +440,28 @@ BAD_PARAMETERS = {
     "verbose": ["yes", None],
     "warm_start": [None, "yes"],
 }
+BAD_PARAMETERS_OF = {
+    LSTMRegressor: {
+        "loss": ["log_loss", None, 3],
+        "quantile": [0, 1, -0.1, 1.5, np.nan, "0.5"],
+        "normalize_y": [None, "yes", 1.5],
+    },
+    LSTMClassifier: {"class_weight": ["auto", 3, (1, 2), np.nan]},
+}
 
 
-@both
+def bad_parameters(cls):
+    return BAD_PARAMETERS | BAD_PARAMETERS_OF[cls]
+
+
 @pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name in BAD_PARAMETERS for value in BAD_PARAMETERS[name]]
+    ("cls", "name", "value"),
+    [
+        (cls, name, value)
+        for cls in ESTIMATORS
+        for name, values in bad_parameters(cls).items()
+        for value in values
+    ],
 )
 def test_a_parameter_out_of_range(cls, name, value):
     y = make_target(cls, DENSE)
@@ -454,16 +476,192 @@ def test_a_parameter_out_of_range(cls, name, value):
             partial_fit(estimator, DENSE, y)
 
 
-@pytest.mark.parametrize("value", [None, "yes", 1.5])
-def test_normalize_y_out_of_range(value):
-    with pytest.raises(ValueError, match="'normalize_y' parameter"):
-        quick(LSTMRegressor, normalize_y=value).fit(DENSE, np.ones(N))
+@both
+def test_every_parameter_is_tried(cls):
+    assert set(cls().get_params()) == set(bad_parameters(cls))
+
+
+# Parameters, targets and calls that do not go together.
+
+
+def assert_calls_refused(
+    cls, message, *, y=None, calls=("fit", "partial_fit"), fit_params=None, **params
+):
+    """An estimator in any state refuses the calls, and nothing has changed then."""
+    y = make_target(cls, DENSE) if y is None else y
+    for estimator in estimators_in_any_state(cls):
+        estimator.set_params(**params)
+        methods = {"fit": estimator.fit, "partial_fit": partial(partial_fit, estimator)}
+        for call in calls:
+            with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=message):
+                methods[call](DENSE, y, **(fit_params or {}))
 
 
 @both
-def test_every_parameter_is_tried(cls):
-    others = {"normalize_y"} if cls is LSTMRegressor else set()
-    assert set(cls().get_params()) == set(BAD_PARAMETERS) | others
+def test_partial_fit_has_no_early_stopping(cls):
+    message = "partial_fit does not support early_stopping=True"
+    assert_calls_refused(cls, message, calls=["partial_fit"], early_stopping=True)
+
+
+@both
+def test_a_random_split_has_no_gap(cls):
+    params = {"early_stopping": True, "validation_split": "random", "validation_gap": 2}
+    message = "validation_gap=2.*validation_split='random'.*Use validation_split='last'"
+    assert_calls_refused(cls, message, **params)
+    # Where nothing is set aside, there is nothing to keep apart.
+    quick(cls, **params | {"early_stopping": False}).fit(DENSE, make_target(cls, DENSE))
+
+
+@both
+def test_a_gap_that_leaves_nothing_to_train_on(cls):
+    params = {"early_stopping": True, "validation_split": "last", "validation_gap": 18}
+    message = "left to train on.*decrease validation_fraction.*validation_gap"
+    assert_calls_refused(cls, message, calls=["fit"], **params)
+
+
+@both
+def test_a_validation_set_without_early_stopping(cls):
+    fit_params = {"X_val": DENSE[:5], "y_val": make_target(cls, DENSE)[:5]}
+    assert_calls_refused(cls, "Set early_stopping=True", calls=["fit"], fit_params=fit_params)
+
+
+@both
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["X_val"], "X_val is provided, but y_val was not provided"),
+        (["y_val"], "y_val is provided, but X_val was not provided"),
+        (["X_val", "sample_weight_val"], "X_val is provided, but y_val was not provided"),
+        (["sample_weight_val"], "sample_weight_val is provided, but X_val"),
+    ],
+    ids=["X_val", "y_val", "X_val and weights", "weights"],
+)
+def test_a_validation_set_that_is_not_whole(cls, given, message, early_stopping):
+    values = {
+        "X_val": DENSE[:5],
+        "y_val": make_target(cls, DENSE)[:5],
+        "sample_weight_val": np.ones(5),
+    }
+    fit_params = {name: values[name] for name in given}
+    assert_calls_refused(
+        cls, message, calls=["fit"], fit_params=fit_params, early_stopping=early_stopping
+    )
+
+
+@both
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"X_val": DENSE[:5, :, :1]}, "X has 1 features"),
+        ({"X_val": FLAT[:5]}, "X is not 3-D"),
+        ({"X_val": np.where(DENSE[:5] == DENSE[3, 2, 1], np.inf, DENSE[:5])}, f"{PLACE} infinity"),
+        ({"X_val": DENSE[:4]}, r"inconsistent numbers of samples: \[4, 5\]"),
+        ({"sample_weight_val": np.ones(4)}, r"expected \(5,\)"),
+        ({"sample_weight_val": np.zeros(5)}, "at least one non-zero"),
+        ({"sample_weight_val": -np.ones(5)}, "Negative values"),
+    ],
+    ids=["features", "2-D", "infinity", "length", "weights", "no weight", "negative weight"],
+)
+def test_a_validation_set_is_checked_like_the_training_set(cls, changed, message):
+    fit_params = {"X_val": DENSE[:5], "y_val": make_target(cls, DENSE)[:5]} | changed
+    message = f"(?s)X_val.*{message}"
+    params = {"calls": ["fit"], "fit_params": fit_params, "early_stopping": True}
+    assert_calls_refused(cls, message, **params)
+
+
+@pytest.mark.parametrize(
+    ("cls", "y_val", "message"),
+    [
+        (LSTMRegressor, np.ones((5, 2)), "2 output"),
+        (LSTMRegressor, np.full(5, np.nan), "NaN"),
+        (LSTMClassifier, np.repeat("other", 5), r"not seen before: \['other'\]"),
+        (LSTMClassifier, np.eye(5, dtype=int), "multilabel indicator"),
+    ],
+)
+def test_targets_of_a_validation_set_are_those_that_are_learned(cls, y_val, message):
+    fit_params = {"X_val": DENSE[:5], "y_val": y_val}
+    params = {"calls": ["fit"], "fit_params": fit_params, "early_stopping": True}
+    assert_calls_refused(cls, f"(?s)y_val.*{message}", **params)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss": "quantile"},
+        {"quantile": 0.5},
+        {"loss": "absolute_error", "quantile": 0.5},
+    ],
+)
+def test_a_quantile_and_its_loss_go_together(params):
+    assert_calls_refused(LSTMRegressor, "quantile=.*do not go together", **params)
+
+
+@pytest.mark.parametrize("normalize_y", [True, False])
+@pytest.mark.parametrize(
+    "y",
+    [
+        with_value(-1e-9),
+        np.zeros(N),
+        np.column_stack([np.ones(N), np.zeros(N)]),
+        np.column_stack([np.ones(N), with_value(-1.0)]),
+    ],
+    ids=["negative", "zero", "zero output", "negative output"],
+)
+def test_a_poisson_target_is_a_count(y, normalize_y):
+    message = "loss='poisson' requires y that is not negative and not all zero"
+    estimator = quick(LSTMRegressor, loss="poisson", normalize_y=normalize_y)
+    for call in (estimator.fit, estimator.partial_fit):
+        with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=message):
+            call(DENSE, y)
+
+
+def test_later_poisson_targets_may_be_zero_but_not_negative():
+    estimator = quick(LSTMRegressor, loss="poisson").partial_fit(DENSE, np.arange(N))
+    estimator.partial_fit(DENSE[:3], np.zeros(3))
+    y = np.array([-1.0])
+    with Unchanged(estimator, y), pytest.raises(ValueError, match="not negative"):
+        estimator.partial_fit(DENSE[:1], y)
+
+
+def test_balanced_classes_need_all_samples_at_once():
+    message = "class_weight='balanced' is not supported by partial_fit.*as a dict"
+    assert_calls_refused(LSTMClassifier, message, calls=["partial_fit"], class_weight="balanced")
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "y", "error"),
+    [
+        ([{"low": 2}], None, "class_weight"),
+        ({"high": 2}, None, "class_weight"),
+        ({"low": -1, "mid": 1, "top": 1}, None, "[Nn]egative"),
+        ({"low": 0, "mid": 0, "top": 0}, None, "at least one non-zero"),
+        ([{0: 1, 1: 2}], np.arange(2 * N).reshape(N, 2) % 2, "class_weight"),
+        ("heavy", None, "class_weight"),
+    ],
+    ids=["list", "unknown class", "negative", "all zero", "too few", "name"],
+)
+def test_class_weights_that_do_not_fit_the_target(class_weight, y, error):
+    estimator = quick(LSTMClassifier, class_weight=class_weight)
+    y = make_target(LSTMClassifier, DENSE) if y is None else y
+    with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=error):
+        estimator.fit(DENSE, y)
+
+
+@both
+@pytest.mark.parametrize(
+    "changed", [{"bidirectional": True}, {"hidden_layer_sizes": 5}, {"hidden_layer_sizes": (4, 4)}]
+)
+def test_a_trained_network_keeps_its_form(cls, changed):
+    y = make_target(cls, DENSE)
+    estimator = quick(cls, warm_start=True).fit(DENSE, y).set_params(**changed)
+    message = f"{next(iter(changed))} is now .*, but training was to go on with a network of"
+    for call in (estimator.fit, lambda X, y: partial_fit(estimator, X, y)):
+        with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=message):
+            call(DENSE, y)
+    # What is asked of it then is still what was trained.
+    assert_same_fit(estimator, quick(cls).fit(DENSE, y))
+    assert len(estimator.predict(DENSE)) == N
 
 
 # And after all that.
