@@ -106,14 +106,29 @@ def binary_cross_entropy(target, raw):
     return -(target * np.log(p) + (1 - target) * np.log(1 - p)).sum()
 
 
-def objective(sequences, targets, weights, loss, coefs, intercepts, alpha=0.0, total_weight=1.0):
+def objective(
+    sequences,
+    targets,
+    weights,
+    loss,
+    coefs,
+    intercepts,
+    alpha=0.0,
+    total_weight=1.0,
+    bidirectional=False,
+    masks=None,
+):
     """Weighted mean of the loss over some samples, and the penalty on the weights.
 
-    ``total_weight`` is that of the whole training set.
+    ``total_weight`` is that of the whole training set; ``masks`` are pairs (outputs, recurrent),
+    one for each sequence.
     """
+    masks = [(None, None)] * len(sequences) if masks is None else masks
     losses = [
-        weight * loss(target, network(sequence, coefs, intercepts))
-        for sequence, target, weight in zip(sequences, targets, weights, strict=True)
+        weight * loss(target, network(sequence, coefs, intercepts, bidirectional, *masks_j))
+        for sequence, target, weight, masks_j in zip(
+            sequences, targets, weights, masks, strict=True
+        )
     ]
     squares = sum((W**2).sum() for W in coefs)
     return sum(losses) / sum(weights) + alpha / (2 * total_weight) * squares

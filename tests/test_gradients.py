@@ -11,20 +11,38 @@ import pytest
 from _gradcheck import assert_gradient, complex_step, finite_differences
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
-from sklstm.nn import Adam, BinaryCrossEntropy, CategoricalCrossEntropy, Network, SquaredError
+from sklstm.nn import (
+    AbsoluteError,
+    Adam,
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    Huber,
+    Network,
+    PinballLoss,
+    Poisson,
+    SquaredError,
+)
 from sklstm.nn.network import Workspace
 from sklstm.sequences import DenseSequences, RaggedSequences
-from sklstm.threads import Threads
+from sklstm.threads import Threads, one_blas_thread
 from sklstm.training import Trainer, TrainingSet
 
 # The loss and the same thing written down a second time.
 LOSSES = {
     "squared_error": (SquaredError(), reference.squared_error),
+    "absolute_error": (AbsoluteError(), reference.absolute_error),
+    "huber": (Huber(), reference.huber),
+    "quantile": (PinballLoss(0.3), reference.pinball(0.3)),
+    "poisson": (Poisson(), reference.poisson),
     "categorical": (CategoricalCrossEntropy(), reference.categorical_cross_entropy),
     "binary": (BinaryCrossEntropy(), reference.binary_cross_entropy),
 }
+
+
+# Everything that changes how a network is run, at once.
+EVERY_OPTION = {"bidirectional": True, "dropout": 0.3, "recurrent_dropout": 0.4}
 
 
 class Problem(NamedTuple):
@@ -36,23 +54,37 @@ class Problem(NamedTuple):
     samples: list  # of (n_timesteps_i, n_features); steps may be missing
     target: np.ndarray  # (n_outputs, n_samples)
     weights: np.ndarray  # (n_samples,)
+    dropout: dict  # the two shares, in training
 
     @classmethod
-    def draw(cls, loss, lengths, hidden=(4,), n_outputs=2, n_features=2, weights=None, seed=0):
+    def draw(
+        cls,
+        loss,
+        lengths,
+        hidden=(4,),
+        n_outputs=2,
+        n_features=2,
+        weights=None,
+        seed=0,
+        bidirectional=False,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+    ):
         rng = np.random.default_rng(seed)
-        network = Network(n_features, tuple(hidden), n_outputs)
+        network = Network(n_features, tuple(hidden), n_outputs, bidirectional)
         # Not as training starts: no bias is zero, and the gates use their whole range.
         parameters = network.initialize(np.random.RandomState(seed % 2**32))
         parameters += 0.5 * rng.normal(size=len(parameters))
         n_samples = len(lengths)
         target = {
-            "squared_error": rng.normal(size=(n_outputs, n_samples)),
-            "categorical": np.eye(n_outputs)[:, rng.integers(n_outputs, size=n_samples)],
-            "binary": rng.integers(2, size=(n_outputs, n_samples)).astype(float),
-        }[loss]
+            "poisson": lambda: rng.poisson(2.0, size=(n_outputs, n_samples)).astype(float),
+            "categorical": lambda: np.eye(n_outputs)[:, rng.integers(n_outputs, size=n_samples)],
+            "binary": lambda: rng.integers(2, size=(n_outputs, n_samples)).astype(float),
+        }.get(loss, lambda: rng.normal(size=(n_outputs, n_samples)))()
         weights = rng.uniform(0.1, 2, n_samples) if weights is None else np.array(weights)
         samples = [rng.normal(size=(length, n_features)) for length in lengths]
-        return cls(network, loss, parameters, samples, target, weights)
+        shares = {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
+        return cls(network, loss, parameters, samples, target, weights, shares)
 
     def without_some_steps(self, share=0.4):
         rng = np.random.default_rng(0)
@@ -94,7 +126,25 @@ class Problem(NamedTuple):
         )
         return gradient
 
-    def objective(self, parameters, rows, alpha):
+    def masks(self, batches):
+        """What ``train`` drops: for each batch and sample the reference's two kinds of masks."""
+        rng = np.random.RandomState(0)
+        drawn = [
+            self.network.draw_masks(rng, len(rows), **self.dropout, dtype=self.parameters.dtype)
+            for rows in batches
+        ]
+        return [
+            [
+                [
+                    None if masks is None else [mask[..., j] for mask in masks]
+                    for masks in (batch.outputs, batch.recurrent)
+                ]
+                for j in range(len(rows))
+            ]
+            for batch, rows in zip(drawn, batches, strict=True)
+        ]
+
+    def objective(self, parameters, rows, alpha, masks):
         """What a minibatch of training minimises, by the reference."""
         return reference.objective(
             [self.samples[row] for row in rows],
@@ -104,9 +154,19 @@ class Problem(NamedTuple):
             *self.network.unpack(parameters),
             alpha=alpha,
             total_weight=self.weights.sum(),
+            bidirectional=self.network.bidirectional,
+            masks=masks,
         )
 
-    def train(self, *, batch_size, alpha=0.0, max_grad_norm=None, dtype=np.float64):
+    def train(
+        self,
+        *,
+        batch_size,
+        alpha=0.0,
+        max_grad_norm=None,
+        dtype=np.float64,
+        threads=Threads(),  # noqa: B008 - one thread has no state
+    ):
         """One epoch of a learning rate of zero: its loss, and the gradients that Adam was given."""
         parameters = self.parameters.astype(dtype)
         trainer = Trainer(
@@ -116,9 +176,8 @@ class Problem(NamedTuple):
             alpha=alpha,
             max_grad_norm=max_grad_norm,
             shuffle=False,
-            dropout=0.0,
-            recurrent_dropout=0.0,
-            threads=Threads(),
+            **self.dropout,
+            threads=threads,
             dtype=parameters.dtype,
         )
         data = TrainingSet(
@@ -148,21 +207,29 @@ class RecordingAdam(Adam):
 
 
 @pytest.mark.parametrize("kind", ["equal", "ragged", "missing"])
-@pytest.mark.parametrize("hidden", [(4,), (3, 5), (2, 3, 4)], ids=str)
+@pytest.mark.parametrize(
+    ("hidden", "bidirectional"),
+    [((4,), False), ((3, 5), False), ((2, 3, 4), False), ((2, 3), True)],
+    ids=str,
+)
 @pytest.mark.parametrize(
     ("loss", "n_outputs"),
     [
         ("squared_error", 1),
         ("squared_error", 3),
+        ("absolute_error", 2),
+        ("huber", 2),
+        ("quantile", 2),
+        ("poisson", 2),
         ("categorical", 2),
         ("categorical", 3),
         ("binary", 1),
         ("binary", 3),
     ],
 )
-def test_gradient_equals_finite_differences(loss, n_outputs, hidden, kind):
+def test_gradient_equals_finite_differences(loss, n_outputs, hidden, bidirectional, kind):
     lengths = [7, 3, 0, 7, 5, 1, 3] if kind == "ragged" else [6] * 4
-    problem = Problem.draw(loss, lengths, hidden, n_outputs)
+    problem = Problem.draw(loss, lengths, hidden, n_outputs, bidirectional=bidirectional)
     if kind == "missing":
         problem = problem.without_some_steps()
     assert_gradient(problem.gradient, problem.finite_differences, rtol=1e-7)
@@ -172,36 +239,50 @@ def test_gradient_equals_finite_differences(loss, n_outputs, hidden, kind):
 
 
 @st.composite
-def problems(draw):
-    loss = draw(st.sampled_from(sorted(LOSSES)))
-    lengths = draw(st.lists(st.integers(0, 5), min_size=1, max_size=5).filter(any))
-    weight = st.sampled_from([0.0, 0.5, 1.0, 3.0])
+def problems(draw, loss):
+    lengths = draw(st.lists(st.integers(0, 5), min_size=1, max_size=4).filter(any))
+    # A sample that does not count, or one of any weight: no sum of gradients is zero but for
+    # rounding.
+    counts = draw(st.lists(st.booleans(), min_size=len(lengths), max_size=len(lengths)).filter(any))
+    seed = draw(st.integers(0, 2**32 - 1))
     problem = Problem.draw(
         loss,
         lengths,
-        hidden=draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)),
+        hidden=draw(st.lists(st.integers(1, 3), min_size=1, max_size=3)),
         n_outputs=draw(st.integers(2 if loss == "categorical" else 1, 3)),
         n_features=draw(st.integers(1, 3)),
-        weights=draw(st.lists(weight, min_size=len(lengths), max_size=len(lengths)).filter(any)),
-        seed=draw(st.integers(0, 2**32 - 1)),
+        weights=np.random.default_rng(seed).uniform(0.5, 3, len(lengths)) * counts,
+        seed=seed,
+        bidirectional=draw(st.booleans()),
+        dropout=draw(st.sampled_from([0.0, 0.5])),
+        recurrent_dropout=draw(st.sampled_from([0.0, 0.4])),
     )
     return problem.without_some_steps() if draw(st.booleans()) else problem
 
 
-@settings(max_examples=50)
-@given(problems(), st.integers(1, 5), st.sampled_from([0.0, 0.7]))
-def test_training_applies_the_derivative_of_the_reference(problem, batch_size, alpha):
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@settings(max_examples=15)
+@given(st.data(), st.integers(1, 4), st.sampled_from([0.0, 0.7]))
+def test_training_applies_the_derivative_of_the_reference(loss, data, batch_size, alpha):
+    """Whatever is switched on together: directions, layers, lengths, missing steps, dropout."""
+    problem = data.draw(problems(loss))
     epoch_loss, gradients = problem.train(batch_size=batch_size, alpha=alpha)
     numbers = np.arange(len(problem.samples))
     batches = [numbers[k : k + batch_size] for k in range(0, len(numbers), batch_size)]
     batches = [rows for rows in batches if problem.weights[rows].any()]  # others change nothing
+    masks = problem.masks(batches)
 
-    losses = [problem.objective(problem.parameters, rows, alpha) for rows in batches]
+    losses = [
+        problem.objective(problem.parameters, rows, alpha, masks_of_batch)
+        for rows, masks_of_batch in zip(batches, masks, strict=True)
+    ]
     batch_weights = [problem.weights[rows].sum() for rows in batches]
     assert_allclose(epoch_loss, np.average(losses, weights=batch_weights), rtol=1e-11)
-    for rows, gradient in zip(batches, gradients, strict=True):
+    for rows, masks_of_batch, gradient in zip(batches, masks, gradients, strict=True):
         truth = complex_step(
-            lambda parameters, rows=rows: problem.objective(parameters, rows, alpha),
+            lambda parameters, rows=rows, masks=masks_of_batch: problem.objective(
+                parameters, rows, alpha, masks
+            ),
             problem.parameters,
         )
         assert_gradient(gradient, truth, rtol=1e-9)
@@ -233,8 +314,11 @@ def test_clipping_comes_last_and_keeps_the_direction():
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 @pytest.mark.parametrize("n_columns", [1, 2, 5])
-def test_a_batch_cut_into_blocks_of_columns_has_the_same_gradient(loss, n_columns, monkeypatch):
-    problem = Problem.draw(loss, [6, 6, 2, 0, 6, 5, 1]).without_some_steps(0.2)
+@pytest.mark.parametrize("options", [{}, EVERY_OPTION], ids=["plain", "every option"])
+def test_a_batch_cut_into_blocks_of_columns_has_the_same_gradient(
+    loss, options, n_columns, monkeypatch
+):
+    problem = Problem.draw(loss, [6, 6, 2, 0, 6, 5, 1], **options).without_some_steps(0.2)
     n_blocks = []
     whole = Network.add_gradient
 
@@ -256,10 +340,11 @@ def test_a_batch_cut_into_blocks_of_columns_has_the_same_gradient(loss, n_column
 
 @pytest.mark.parametrize("steps_in_a_chunk", [1, 2, 3])
 @pytest.mark.parametrize("lengths", [[7] * 4, [9, 9, 4, 1, 0]], ids=str)
+@pytest.mark.parametrize("options", [{}, EVERY_OPTION], ids=["plain", "every option"])
 def test_a_backward_pass_cut_into_chunks_has_the_same_gradient(
-    lengths, steps_in_a_chunk, monkeypatch
+    options, lengths, steps_in_a_chunk, monkeypatch
 ):
-    problem = Problem.draw("squared_error", lengths, (4, 3))
+    problem = Problem.draw("squared_error", lengths, (4, 3), **options)
     n, n_inputs, width = 4, 2, lengths.count(max(lengths))  # of the first layer and its first run
     workspaces = []
     buffers = Workspace.buffers
@@ -273,10 +358,29 @@ def test_a_backward_pass_cut_into_chunks_has_the_same_gradient(
     step_size = 12 * n * width + 4 * n * (n_inputs + n + 1)
     for size in (10**9, steps_in_a_chunk * step_size):
         monkeypatch.setattr("sklstm.nn.layer._CHUNK_SIZE", size)
-        gradients.append(problem.gradient)
-    (layer,), _ = workspaces[-1].layers
-    assert max(len(scratch.chunks) for scratch in layer.scratch) > 1
+        gradients += problem.train(batch_size=len(lengths))[1]
+    for lstm in workspaces[-1].layers[0]:
+        assert max(len(scratch.chunks) for scratch in lstm.scratch) > 1
     assert_gradient(gradients[1], gradients[0], rtol=1e-11)
+
+
+@pytest.mark.parametrize(("n_columns", "least_lanes"), [(100, 1 << 40), (3, 1 << 40), (3, 0)])
+def test_dropout_in_two_threads_gives_the_same_bits(n_columns, least_lanes, monkeypatch):
+    """In one lane, whose backward passes use a second thread, and in two."""
+    monkeypatch.setattr("sklstm.nn.network._MIN_SUBMIT", 0)
+    monkeypatch.setattr("sklstm.training._MIN_LANES", least_lanes)
+    monkeypatch.setattr(Network, "n_columns", lambda *args: n_columns)
+    lengths = [9, 4, 9, 0, 7, 7, 2, 9, 5, 1]
+    problem = Problem.draw("huber", lengths, (8, 6), **EVERY_OPTION).without_some_steps(0.2)
+    results = []
+    with one_blas_thread():
+        for n_threads in (1, 2):
+            threads = Threads(n_threads)
+            results.append(problem.train(batch_size=7, threads=threads))
+            threads.close()
+    (loss, gradients), (loss_of_two, gradients_of_two) = results
+    assert loss == loss_of_two
+    assert_array_equal(gradients, gradients_of_two)
 
 
 # The checker.

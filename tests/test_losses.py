@@ -74,7 +74,7 @@ def test_pinball_loss_is_the_mean_pinball_loss(n_outputs, quantile):
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_huber_is_that_of_scikit_learn_with_a_delta_of_one(n_outputs):
     loss, truth = Huber(), HuberLoss(delta=1)
-    target, raw, weights = draw(loss, n_outputs)
+    target, raw, _ = draw(loss, n_outputs)
     error = np.abs(target - raw)
     assert error.min() < 1 < error.max()
     pairs = list(zip(target, raw, strict=True))
