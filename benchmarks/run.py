@@ -56,10 +56,10 @@ def measure(library, task, **parameters):
     return json.loads(child.stdout.splitlines()[-1]), time.perf_counter() - started
 
 
-def compare(libraries, task, n_repeats, **parameters):
+def compare(libraries, task, n_processes, **parameters):
     """Median of each library, measured in turn so that all see the same weather."""
     values = {library: [] for library in libraries}
-    for _ in range(n_repeats):
+    for _ in range(n_processes):
         for library in libraries:
             values[library].append(measure(library, task, **parameters)[0])
     return {library: float(np.median(measured)) for library, measured in values.items()}
@@ -117,7 +117,10 @@ def benchmark_end_to_end(n_repeats):
     for library, measured in values.items():
         memory, seconds = np.median(measured, axis=0).tolist()
         row = {"library": library, "seconds": seconds, "peak_mib": memory}
-        packages = ["keras", "jax"] if library == "keras" else [library]
+        # What each needs besides, which it does not say itself.
+        packages = {"keras": ["keras", "jax"], "skorch": ["skorch", "torch"]}.get(
+            library, [library]
+        )
         rows.append(note(row | {"installed_mib": installed_mib(packages)}))
     return rows
 

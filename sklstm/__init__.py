@@ -5,17 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sklstm.classifier import LSTMClassifier
+    from sklstm.displays import LossCurveDisplay
     from sklstm.regressor import LSTMRegressor
     from sklstm.windowing import SlidingWindow
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["LSTMClassifier", "LSTMRegressor", "SlidingWindow", "__version__"]
+__all__ = ["LSTMClassifier", "LSTMRegressor", "LossCurveDisplay", "SlidingWindow", "__version__"]
 
 # Loaded when first asked for (PEP 562), so that sklstm.nn imports with NumPy alone.
 _MODULES = {
     "LSTMClassifier": "sklstm.classifier",
     "LSTMRegressor": "sklstm.regressor",
+    "LossCurveDisplay": "sklstm.displays",
     "SlidingWindow": "sklstm.windowing",
 }
 

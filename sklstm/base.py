@@ -26,7 +26,7 @@ from sklstm.nn.network import Batch, Network
 from sklstm.nn.optimizers import Adam
 from sklstm.sequences import Sequences
 from sklstm.threads import Threads, one_blas_thread
-from sklstm.training import Progress, Trainer, TrainingSet, predict_raw
+from sklstm.training import Progress, Trainer, TrainingRun, TrainingSet, predict_raw
 from sklstm.validation import check_sequences, check_state, check_step, check_weights
 
 __all__ = ["BaseLSTM"]
@@ -211,7 +211,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Their targets.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights.
+            Their weights. ``class_weight`` is for training and does not count here.
 
         Returns
         -------
@@ -255,7 +255,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             first = not (self.warm_start and hasattr(self, "_network"))
             data = self._prepare(X, y, sample_weight, first=first, min_samples=2)
             validation = None
-            if X_val is not None or y_val is not None:
+            if not all(given is None for given in (X_val, y_val, sample_weight_val)):
                 validation = self._prepare_validation(X_val, y_val, sample_weight_val)
             elif self.early_stopping:
                 data, validation = self._validation_split(data)
@@ -310,6 +310,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         *,
         first: bool,
         min_samples: int = 1,
+        is_training: bool = True,
     ) -> TrainingSet:
         """Check the input and, the first time, set up a new network for it."""
         sequences = self._check_sequences(X, reset=first, min_samples=min_samples)
@@ -318,9 +319,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._initialize(sequences, n_outputs=target.shape[1])
         self._check_same_network()
         dtype = self._parameters.dtype
-        weights = check_weights(
-            sample_weight, sequences, dtype, factors=self._class_weights(target)
-        )
+        factors = self._class_weights(target) if is_training else 1.0
+        weights = check_weights(sample_weight, sequences, dtype, factors=factors)
         with np.errstate(all="ignore"):
             scaled = self._scale_target(target, weights, reset=first).T.astype(dtype)
             target = target.astype(dtype)
@@ -340,20 +340,20 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                     f"{before}. Set warm_start=False and call fit to start anew."
                 )
 
-    def _prepare_validation(
-        self, X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None
-    ) -> TrainingSet:
+    def _prepare_validation(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> TrainingSet:
         """Check a validation set that the user has given."""
-        if X is None or y is None:
-            given, missing = ("X_val", "y_val") if y is None else ("y_val", "X_val")
-            raise ValueError(f"{given} is provided, but {missing} was not provided.")
+        for missing, value in (("X_val", X), ("y_val", y)):
+            if value is None:
+                raise ValueError(
+                    f"A validation set needs both X_val and y_val, but {missing} was not provided."
+                )
         if not self.early_stopping:
             raise ValueError(
                 "X_val and y_val are passed to fit, but early_stopping is False, so nothing would "
                 "use them. Set early_stopping=True."
             )
         with _about("X_val, y_val"):
-            return self._prepare(X, y, sample_weight, first=False)
+            return self._prepare(X, y, sample_weight, first=False, is_training=False)
 
     def _check_sequences(self, X: Any, *, reset: bool, min_samples: int = 1) -> Sequences:
         if reset:
@@ -423,14 +423,16 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         {"max_iter", "converged", "callback", "interrupted"}
             Why training ended.
         """
-        parameters, best_parameters = self._parameters.copy(), None
-        optimizer, rng = copy.deepcopy(self._optimizer), copy.deepcopy(self._rng)
-        progress = copy.copy(self._progress)
-        optimizer.beta_1, optimizer.beta_2, optimizer.epsilon = (
-            self.beta_1,
-            self.beta_2,
-            self.epsilon,
+        # Copies: nothing that the estimator holds changes before all has gone well.
+        run = TrainingRun(
+            self._parameters.copy(),
+            copy.deepcopy(self._optimizer),
+            copy.deepcopy(self._rng),
+            copy.copy(self._progress),
+            has_validation=validation is not None,
         )
+        run.optimizer.beta_1, run.optimizer.beta_2 = self.beta_1, self.beta_2
+        run.optimizer.epsilon = self.epsilon
         trainer = Trainer(
             network=self._network,
             loss=self._loss,
@@ -441,30 +443,27 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             dropout=self.dropout,
             recurrent_dropout=self.recurrent_dropout,
             threads=threads,
-            dtype=parameters.dtype,
+            dtype=run.parameters.dtype,
         )
-        losses: list[float] = []
-        rates: list[float] = []
-        scores: list[float] = []
-        best_iter = None
+        n_samples = len(data.rows)
+
+        def fitted_now() -> dict[str, Any]:
+            return self._fitted_attributes(run, n_samples) | {"_parameters": run.parameters.copy()}
+
         end = "max_iter"
         try:
             for _ in range(n_epochs):
-                report.begin(parameters)
-                rate = progress.learning_rate(
+                report.begin(fitted_now)
+                rate = run.progress.learning_rate(
                     self.learning_rate, self.learning_rate_init, self.max_iter
                 )
-                with np.errstate(all="ignore"):
-                    loss = trainer.epoch(data, parameters, optimizer, rate, rng)
-                losses.append(loss)
-                rates.append(rate)
+                loss = trainer.epoch(data, run.parameters, run.optimizer, rate, run.rng)
+                score = -loss
                 if validation is not None:
-                    scores.append(self._score(validation, parameters, threads))
-                is_best = progress.update(scores[-1] if scores else -loss, self.tol)
-                if validation is not None and is_best:
-                    best_parameters, best_iter = parameters.copy(), self.n_iter_ + len(losses)
-                wants_stop = report.end(parameters, losses, rates, scores)
-                if progress.has_stalled(self.n_iter_no_change, rate, self.learning_rate):
+                    score = self._score(validation, run.parameters, threads)
+                run.record(loss, rate, score, self.tol)
+                wants_stop = report.end(fitted_now)
+                if run.progress.has_stalled(self.n_iter_no_change, rate, self.learning_rate):
                     end = "converged"
                     break
                 if wants_stop:
@@ -472,7 +471,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                     break
         except FloatingPointError as error:
             raise ValueError(
-                f"Training diverged in epoch {self.n_iter_ + len(losses) + 1}: {error}. Lower "
+                f"Training diverged in epoch {self.n_iter_ + len(run.losses) + 1}: {error}. Lower "
                 f"learning_rate_init (now {self.learning_rate_init:g}), set max_grad_norm (now "
                 f"{self.max_grad_norm}), or bring the features and the target to a common scale, "
                 "for instance with StandardScaler."
@@ -480,25 +479,38 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         except KeyboardInterrupt:
             end = "interrupted"
 
-        self._parameters = parameters if best_parameters is None else best_parameters
-        self._optimizer, self._rng, self._progress = optimizer, rng, progress
-        n_before, n_done = self.n_iter_, len(losses)
-        self.n_iter_ += n_done
-        self.t_ += n_done * len(data.rows)
-        self.loss_curve_ = self.loss_curve_ + losses
-        self.learning_rate_curve_ = self.learning_rate_curve_ + rates
-        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
-        self.out_activation_ = self._loss.activation
-        earlier_scores = self.validation_scores_
-        self.best_loss_ = self.validation_scores_ = None
-        self.best_validation_score_ = self.best_iter_ = None
-        if validation is None:
-            self.best_loss_ = min(self.loss_curve_, default=np.inf)
-        else:
-            # An entry for every epoch, as in loss_curve_: NaN for those without a score.
-            self.validation_scores_ = (earlier_scores or [np.nan] * n_before) + scores
-            self.best_validation_score_, self.best_iter_ = progress.best, best_iter
+        self._optimizer, self._rng, self._progress = run.optimizer, run.rng, run.progress
+        for name, value in self._fitted_attributes(run, n_samples).items():
+            setattr(self, name, value)
         return end
+
+    def _fitted_attributes(self, run: TrainingRun, n_samples: int) -> dict[str, Any]:
+        """Say what training has come to, after the epochs of a run and all before it."""
+        loss_curve = self.loss_curve_ + run.losses
+        attributes = {
+            "_parameters": run.kept_parameters,
+            "n_iter_": self.n_iter_ + len(run.losses),
+            "t_": self.t_ + len(run.losses) * n_samples,
+            "loss_": loss_curve[-1] if loss_curve else np.inf,
+            "loss_curve_": loss_curve,
+            "learning_rate_curve_": self.learning_rate_curve_ + run.rates,
+            "out_activation_": self._loss.activation,
+        }
+        if not run.has_validation:
+            return attributes | {
+                "best_loss_": min(loss_curve, default=np.inf),
+                "validation_scores_": None,
+                "best_validation_score_": None,
+                "best_iter_": None,
+            }
+        # An entry for every epoch, as in loss_curve_: NaN for those without a score.
+        earlier = self.validation_scores_ or [np.nan] * self.n_iter_
+        return attributes | {
+            "best_loss_": None,
+            "validation_scores_": earlier + run.scores,
+            "best_validation_score_": run.progress.best,
+            "best_iter_": self.n_iter_ + run.best_epoch if run.best_epoch else None,
+        }
 
     def _validation_split(self, data: TrainingSet) -> tuple[TrainingSet, TrainingSet]:
         """Divide the samples into those to train on and those to stop by."""

@@ -6,13 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import sklearn
-from numpy.typing import NDArray
 
 __all__ = ["CallbackSupportMixin", "EpochReport", "with_callbacks"]
-
-Floats = NDArray[np.floating]
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -63,30 +59,36 @@ class EpochReport:
         if context is not None:
             context.call_on_fit_task_begin(**self.arguments)
 
-    def begin(self, parameters: Floats) -> None:
-        """Begin an epoch."""
+    def begin(self, fitted: Callable[[], dict[str, Any]]) -> None:
+        """Begin an epoch.
+
+        Parameters
+        ----------
+        fitted : callable
+            Gives the fitted attributes as they are now.
+        """
         self.started = time.perf_counter()
         if self.context is not None:
             self.epoch_context = self.context.subcontext(task_name="epoch")
             self.epoch_context.call_on_fit_task_begin(
-                **self.arguments, reconstruction_attributes=_fitted_with(self.estimator, parameters)
+                **self.arguments, reconstruction_attributes=fitted
             )
 
-    def end(
-        self, parameters: Floats, losses: list[float], rates: list[float], scores: list[float]
-    ) -> bool:
+    def end(self, fitted: Callable[[], dict[str, Any]]) -> bool:
         """End an epoch; tell whether a callback wants to stop."""
         if self.estimator.verbose:
+            now = fitted()
+            scores = now["validation_scores_"]
             score = f", validation score {scores[-1]:.6g}" if scores else ""
             print(
-                f"Epoch {self.estimator.n_iter_ + len(losses)}: loss {losses[-1]:.6g}{score}, "
-                f"learning rate {rates[-1]:.6g}, {time.perf_counter() - self.started:.3f} s"
+                f"Epoch {now['n_iter_']}: loss {now['loss_']:.6g}{score}, learning rate "
+                f"{now['learning_rate_curve_'][-1]:.6g}, {time.perf_counter() - self.started:.3f} s"
             )
         if self.context is None:
             return False
         return bool(
             self.epoch_context.call_on_fit_task_end(
-                **self.arguments, reconstruction_attributes=_fitted_with(self.estimator, parameters)
+                **self.arguments, reconstruction_attributes=fitted
             )
         )
 
@@ -94,11 +96,3 @@ class EpochReport:
         """End the call of fit."""
         if self.context is not None:
             self.context.call_on_fit_task_end(**self.arguments, reconstruction_attributes={})
-
-
-def _fitted_with(estimator: Any, parameters: Floats) -> Callable[[], dict[str, Any]]:
-    """Give, on demand, what makes a copy of the estimator predict with these parameters."""
-    return lambda: {
-        "_parameters": parameters.copy(),
-        "out_activation_": estimator._loss.activation,
-    }

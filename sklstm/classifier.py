@@ -421,15 +421,29 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             )
 
     def _class_weights(self, target: NDArray[Any]) -> NDArray[np.floating] | float:
-        class_weight = self.class_weight
-        if class_weight is None:
+        if self.class_weight is None:
             return 1.0
-        if not self._is_multilabel:
-            labels = self.classes_[self._decide(target, threshold=0.5)]
-            return compute_sample_weight(class_weight, labels)
-        if isinstance(class_weight, dict):
-            class_weight = [class_weight] * target.shape[1]
-        return compute_sample_weight(class_weight, target)
+        columns = [*target.T] if self._is_multilabel else [self._decide(target, threshold=0.5)]
+        if isinstance(self.class_weight, str):
+            return compute_sample_weight(self.class_weight, np.column_stack(columns))
+        given = self.class_weight
+        given = [given] * len(columns) if isinstance(given, dict) else given
+        classes = [0, 1] if self._is_multilabel else self.classes_.tolist()
+        if len(given) != len(columns):
+            raise ValueError(
+                f"class_weight is a list of {len(given)}, but y has {len(columns)} column(s): give "
+                "a dict for each, or one dict for all."
+            )
+        factors = np.ones(len(target))
+        for weights, column in zip(given, columns, strict=True):
+            unknown = [name for name in weights if name not in classes]
+            if unknown or min(weights.values(), default=0) < 0:
+                raise ValueError(
+                    f"class_weight={self.class_weight!r} must give weights that are not negative "
+                    f"to some of the classes {classes}; not among them: {unknown}."
+                )
+            factors *= np.array([weights.get(name, 1.0) for name in classes])[column]
+        return factors
 
     def _scale_target(
         self, target: NDArray[Any], weights: NDArray[np.floating], *, reset: bool

@@ -6,7 +6,7 @@ Nothing here is an estimator, and nothing here checks input.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from sklstm.nn.optimizers import Adam, clip_by_global_norm
 from sklstm.sequences import Sequences
 from sklstm.threads import Threads
 
-__all__ = ["Progress", "Trainer", "TrainingSet", "predict_raw"]
+__all__ = ["Progress", "Trainer", "TrainingRun", "TrainingSet", "predict_raw"]
 
 Floats = NDArray[np.floating]
 
@@ -98,6 +98,7 @@ class Trainer:
         dropping = self.recurrent_dropout > 0
         return [Workspace(self.network, self.dtype, dropping=dropping) for _ in range(_N_LANES)]
 
+    @np.errstate(all="ignore")  # what overflows is found out here
     def epoch(
         self,
         data: TrainingSet,
@@ -334,3 +335,48 @@ class Progress:
             self.n_stalled = 0
             return False
         return True
+
+
+@dataclass
+class TrainingRun:
+    """What one call of fit works on and has come to.
+
+    Parameters
+    ----------
+    parameters : ndarray of shape (n_parameters,)
+        As they are now.
+    optimizer : Adam
+        Adam and its state.
+    rng : RandomState
+        Source of what is random.
+    progress : Progress
+        How training has got on.
+    has_validation : bool
+        Whether scores are those of a validation set, by which the best parameters are kept.
+    """
+
+    parameters: Floats
+    optimizer: Adam
+    rng: np.random.RandomState
+    progress: Progress
+    has_validation: bool
+    losses: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    best_parameters: Floats | None = None
+    best_epoch: int | None = None
+
+    def record(self, loss: float, rate: float, score: float, tol: float) -> None:
+        """Take note of an epoch."""
+        self.losses.append(loss)
+        self.rates.append(rate)
+        is_best = self.progress.update(score, tol)
+        if self.has_validation:
+            self.scores.append(score)
+            if is_best:
+                self.best_parameters, self.best_epoch = self.parameters.copy(), len(self.losses)
+
+    @property
+    def kept_parameters(self) -> Floats:
+        """Those of the best epoch where there is a validation set, else the last."""
+        return self.parameters if self.best_parameters is None else self.best_parameters

@@ -135,7 +135,7 @@ class PinballLoss:
     activation = "identity"
 
     def __init__(self, quantile: float) -> None:
-        self.quantile = quantile
+        self.quantile = float(quantile)  # a NumPy number would make float32 float64
 
     def value(
         self, target: NDArray[np.floating], raw: NDArray[np.floating]

@@ -1,0 +1,162 @@
+"""Pictures of what was fitted, in the way of scikit-learn's Display classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["LossCurveDisplay"]
+
+
+def _new_axes(ax: Axes | None) -> Axes:
+    """Give the axes to draw on, those of a new figure if None are given."""
+    if ax is not None:
+        return ax
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "A Display needs matplotlib: pip install 'sklstm[plot]', or pip install matplotlib."
+        ) from error
+    return plt.subplots()[1]
+
+
+class LossCurveDisplay:
+    """The loss of each epoch of training, and the validation score with early stopping.
+
+    Use :meth:`from_estimator` to make one.
+
+    Parameters
+    ----------
+    loss_curve : array-like of shape (n_epochs,)
+        Training loss after each epoch.
+    validation_scores : array-like of shape (n_epochs,), default=None
+        Validation score after each epoch.
+    best_iter : int, default=None
+        The epoch, counted from 1, whose weights were kept.
+    estimator_name : str, default=None
+        Name for the title.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the loss.
+    score_ax_ : matplotlib Axes or None
+        Axes with the validation score, on the right.
+    figure_ : matplotlib Figure
+        The figure.
+    line_ : matplotlib Line2D
+        The training loss.
+    score_line_ : matplotlib Line2D or None
+        The validation score.
+    best_line_ : matplotlib Line2D or None
+        Where the best epoch is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklstm import LossCurveDisplay, LSTMRegressor
+    >>> X = np.random.default_rng(0).normal(size=(50, 8, 1))
+    >>> model = LSTMRegressor(4, early_stopping=True, random_state=0).fit(X, X[:, -1, 0])
+    >>> display = LossCurveDisplay.from_estimator(model)
+    >>> display.ax_.get_xlabel()
+    'epoch'
+    """
+
+    def __init__(
+        self,
+        loss_curve: ArrayLike,
+        *,
+        validation_scores: ArrayLike | None = None,
+        best_iter: int | None = None,
+        estimator_name: str | None = None,
+    ) -> None:
+        self.loss_curve = loss_curve
+        self.validation_scores = validation_scores
+        self.best_iter = best_iter
+        self.estimator_name = estimator_name
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, name: str | None = None, ax: Axes | None = None, **line_kw: Any
+    ) -> Self:
+        """Draw the curves of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : LSTMRegressor, LSTMClassifier or Pipeline
+            A fitted one; of a pipeline, its last step.
+        name : str, default=None
+            Name for the title; that of the class if None.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        **line_kw : dict
+            Keyword arguments of :meth:`matplotlib.axes.Axes.plot` for the training loss.
+
+        Returns
+        -------
+        LossCurveDisplay
+            What was drawn.
+        """
+        if hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+        check_is_fitted(estimator)
+        if not hasattr(estimator, "loss_curve_"):
+            raise TypeError(
+                "LossCurveDisplay draws the loss_curve_ of LSTMRegressor or LSTMClassifier, alone "
+                f"or at the end of a Pipeline, but got a {type(estimator).__name__}."
+            )
+        display = cls(
+            estimator.loss_curve_,
+            validation_scores=getattr(estimator, "validation_scores_", None),
+            best_iter=getattr(estimator, "best_iter_", None),
+            estimator_name=type(estimator).__name__ if name is None else name,
+        )
+        return display.plot(ax=ax, **line_kw)
+
+    def plot(self, ax: Axes | None = None, *, name: str | None = None, **line_kw: Any) -> Self:
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        name : str, default=None
+            Name for the title; ``estimator_name`` if None.
+        **line_kw : dict
+            Keyword arguments of :meth:`matplotlib.axes.Axes.plot` for the training loss.
+
+        Returns
+        -------
+        LossCurveDisplay
+            Itself.
+        """
+        self.ax_ = _new_axes(ax)
+        self.figure_ = self.ax_.figure
+        epochs = np.arange(1, len(np.asarray(self.loss_curve)) + 1)
+        (self.line_,) = self.ax_.plot(
+            epochs, self.loss_curve, **{"label": "training loss", **line_kw}
+        )
+        self.ax_.set(xlabel="epoch", ylabel="training loss", title=name or self.estimator_name)
+        lines = [self.line_]
+        self.score_ax_ = self.score_line_ = self.best_line_ = None
+        if self.validation_scores is not None:
+            self.score_ax_ = self.ax_.twinx()
+            (self.score_line_,) = self.score_ax_.plot(
+                epochs, self.validation_scores, color="C1", label="validation score"
+            )
+            self.score_ax_.set_ylabel("validation score")
+            lines.append(self.score_line_)
+        if self.best_iter is not None:
+            self.best_line_ = self.ax_.axvline(
+                self.best_iter, color="gray", linestyle=":", label="best epoch"
+            )
+            lines.append(self.best_line_)
+        self.ax_.legend(handles=lines, loc="center right")
+        return self

@@ -1,0 +1,88 @@
+"""Displays draw what the estimator holds, in the way of scikit-learn's."""
+
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklstm import LossCurveDisplay, LSTMClassifier, LSTMRegressor, SlidingWindow
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+X = np.random.RandomState(0).normal(size=(60, 5, 1))
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def fit(cls, **params):
+    return cls(3, random_state=0, n_iter_no_change=2, tol=1e-2, **params).fit(X, X[:, -1, 0] > 0)
+
+
+@pytest.mark.parametrize("cls", [LSTMRegressor, LSTMClassifier])
+def test_the_loss_curve(cls):
+    model = fit(cls)
+    display = LossCurveDisplay.from_estimator(model)
+    epochs, loss = display.line_.get_data()
+    np.testing.assert_array_equal(epochs, np.arange(1, model.n_iter_ + 1))
+    np.testing.assert_array_equal(loss, model.loss_curve_)
+    assert display.score_ax_ is display.score_line_ is display.best_line_ is None
+    assert display.ax_.get_title() == cls.__name__
+    assert display.figure_ is display.ax_.figure
+
+
+def test_with_early_stopping_the_score_and_the_best_epoch():
+    model = fit(LSTMRegressor, early_stopping=True)
+    display = LossCurveDisplay.from_estimator(model)
+    np.testing.assert_array_equal(display.score_line_.get_ydata(), model.validation_scores_)
+    assert set(display.best_line_.get_xdata()) == {model.best_iter_}
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["training loss", "validation score", "best epoch"]
+
+
+def test_on_given_axes_again_and_with_keywords():
+    ax = plt.figure().add_subplot()
+    display = LossCurveDisplay.from_estimator(
+        fit(LSTMRegressor), ax=ax, name="mine", color="red", label="loss"
+    )
+    assert display.ax_ is ax
+    assert display.line_.get_color() == "red"
+    assert display.line_.get_label() == "loss"
+    assert ax.get_title() == "mine"
+    assert display.plot().ax_ is not ax
+
+
+def test_of_a_pipeline_the_last_step():
+    series = np.random.RandomState(0).normal(size=(50, 1))
+    model = make_pipeline(StandardScaler(), SlidingWindow(4), LSTMRegressor(2, max_iter=2, tol=9))
+    with pytest.warns(UserWarning, match="converged"):
+        model.fit(series, series[:, 0])
+    display = LossCurveDisplay.from_estimator(model)
+    np.testing.assert_array_equal(display.loss_curve, model[-1].loss_curve_)
+
+
+def test_what_cannot_be_drawn():
+    with pytest.raises(ValueError, match="not fitted"):
+        LossCurveDisplay.from_estimator(LSTMRegressor())
+    with pytest.raises(TypeError, match="LinearRegression"):
+        LossCurveDisplay.from_estimator(LinearRegression().fit(X[:, 0], X[:, 0, 0]))
+
+
+def test_matplotlib_is_asked_for_when_drawing_only():
+    code = (
+        "import sys; sys.modules['matplotlib'] = sys.modules['matplotlib.pyplot'] = None\n"
+        "from sklstm import LossCurveDisplay\n"
+        "try: LossCurveDisplay([1.0]).plot()\n"
+        "except ImportError as error: print(error)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "pip install 'sklstm[plot]'" in result.stdout, result.stderr
