@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklstm.nn import lstm, lstm_cell
-from sklstm.nn.layer import KERNEL_ORDER, LayerBuffers, Packing, backward, forward, gate_rows
+from sklstm.nn.layer import (
+    KERNEL_ORDER,
+    LayerBuffers,
+    Packing,
+    backward,
+    flipped,
+    forward,
+    gate_rows,
+)
 
 
 class Layer(NamedTuple):
@@ -283,20 +291,85 @@ def pack(sequences):
     return x, packing
 
 
+@given(lengths_of_batches, st.integers(1, 4))
+def test_flipped_turns_every_sequence_round_and_back(lengths, n_inputs):
+    numbers = iter(range(1, 1000))
+    sequences = [
+        np.array([[next(numbers)] * n_inputs for _ in range(length)]).reshape(length, n_inputs)
+        for length in lengths
+    ]
+    x, packing = pack(sequences)
+    before = x.copy()
+    turned = flipped(x, packing)
+    assert_array_equal(x, before)
+    assert turned.shape == x.shape
+    again = flipped(turned, packing)
+    for j, length in enumerate(lengths):
+        start = len(x) - length
+        assert_array_equal(turned[start:, :, j], sequences[j][::-1])
+        assert_array_equal(again[start:, :, j], sequences[j])
+
+
+def test_flipped_copies_only_where_lengths_differ():
+    x = np.zeros((4, 2, 3))
+    assert np.shares_memory(flipped(x, Packing.equal(4, 3)), x)
+    assert not np.shares_memory(flipped(x, Packing.from_lengths(np.array([4, 2, 2]))), x)
+
+
+def draw_mask(rng, n_units, n_sequences):
+    return rng.integers(2, size=(n_units, n_sequences)) / 0.4
+
+
+@given(
+    lengths=lengths_of_batches,
+    n_inputs=st.integers(1, 4),
+    n_units=st.integers(1, 4),
+    dropping=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_forward_is_the_reference(lengths, n_inputs, n_units, dropping, seed):
+    """The state at every step; a mask is on what the next step reads, not on what is given."""
+    rng = np.random.default_rng(seed)
+    sequences = [rng.normal(size=(length, n_inputs)) for length in lengths]
+    W = rng.normal(size=(4 * n_units, n_inputs + n_units + 1))
+    mask = draw_mask(rng, n_units, len(lengths)) if dropping else None
+    x, packing = pack(sequences)
+    buffers = LayerBuffers(n_inputs, n_units, packing, x.dtype, dropping=dropping)
+    buffers.load(x)
+    buffers.reset()
+    forward(W[gate_rows(n_units, KERNEL_ORDER)], buffers.steps, mask)
+    for j, sequence in enumerate(sequences):
+        states, last_c = reference.layer(
+            sequence,
+            W[:, :n_inputs],
+            W[:, n_inputs:-1],
+            W[:, -1],
+            mask=1.0 if mask is None else mask[:, j],
+        )
+        start = len(x) - len(sequence)
+        for t, h in enumerate(states, start):
+            assert_allclose(buffers.h[t][:, j], h, **close)
+        last_h = states[-1] if len(states) else np.zeros(n_units)
+        assert_allclose(buffers.h_last[:, j], last_h, **close)
+        assert_allclose(buffers.c_last[:, j], last_c, **close)
+
+
 @settings(max_examples=40)
 @given(
     lengths=lengths_of_batches,
     n_inputs=st.integers(1, 4),
     n_units=st.integers(1, 4),
+    dropping=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_backward_is_the_derivative_of_the_reference(lengths, n_inputs, n_units, seed):
+def test_backward_is_the_derivative_of_the_reference(lengths, n_inputs, n_units, dropping, seed):
     """By the weights and by the input, with gradients coming in at every step and at the last."""
     rng = np.random.default_rng(seed)
     sequences = [rng.normal(size=(length, n_inputs)) for length in lengths]
     W_public = rng.normal(size=(4 * n_units, n_inputs + n_units + 1))
+    mask = draw_mask(rng, n_units, len(lengths)) if dropping else None
     x, packing = pack(sequences)
-    buffers = LayerBuffers(n_inputs, n_units, packing, x.dtype)
+    buffers = LayerBuffers(n_inputs, n_units, packing, x.dtype, dropping=dropping)
 
     # loss = sum over t of <dh_t, h_t> + <dh_last, h_T>
     d_states = [rng.normal(size=(length, n_units)) for length in lengths]
@@ -307,9 +380,14 @@ def test_backward_is_the_derivative_of_the_reference(lengths, n_inputs, n_units,
         W = W.reshape(W_public.shape)
         weights = np.split(W, [n_inputs, n_inputs + n_units], axis=1)
         total = 0
-        for flat_input, d, d_h in zip(inputs, d_states, d_last, strict=True):
+        masks = [1.0] * len(lengths) if mask is None else mask.T
+        for flat_input, d, d_h, mask_j in zip(inputs, d_states, d_last, masks, strict=True):
             states, _ = reference.layer(
-                flat_input.reshape(-1, n_inputs), weights[0], weights[1], weights[2][:, 0]
+                flat_input.reshape(-1, n_inputs),
+                weights[0],
+                weights[1],
+                weights[2][:, 0],
+                mask=mask_j,
             )
             total += (d * states).sum() + (d_h @ states[-1] if len(states) else 0)
         return total
@@ -322,11 +400,11 @@ def test_backward_is_the_derivative_of_the_reference(lengths, n_inputs, n_units,
     W = W_public[rows]
     buffers.load(x)
     buffers.reset()
-    forward(W, buffers.steps)
+    forward(W, buffers.steps, mask)
     d_packed, _ = pack(d_states)
     earlier = rng.normal(size=W.shape)  # backward adds to what is there
     dW = earlier.copy()
-    backward(W, buffers, dW, dh_last=d_last.T, dh=d_packed, with_dx=True)
+    backward(W, buffers, dW, dh_last=d_last.T, dh=d_packed, with_dx=True, mask=mask)
 
     dx_sequences = [buffers.dx[len(x) - length :, :, j].ravel() for j, length in enumerate(lengths)]
     dW_public = np.empty_like(W)

@@ -1,12 +1,15 @@
 """Stacked layers and head: against the slow reference, and the laws of batches."""
 
+from dataclasses import replace
+
 import _reference_lstm as reference
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklstm.nn import CategoricalCrossEntropy, Network
+from sklstm.nn import Batch, CategoricalCrossEntropy, Masks, Network, Packing, SquaredError
 from sklstm.nn.network import Workspace
 from sklstm.sequences import DenseSequences, RaggedSequences
 
@@ -15,6 +18,7 @@ networks = st.builds(
     n_features=st.integers(1, 3),
     hidden_layer_sizes=st.lists(st.integers(1, 5), min_size=1, max_size=3).map(tuple),
     n_outputs=st.integers(1, 3),
+    bidirectional=st.booleans(),
 )
 all_lengths = st.lists(st.integers(0, 6), min_size=1, max_size=6)
 seeds = st.integers(0, 2**32 - 1)
@@ -30,6 +34,16 @@ def draw_parameters(network, rng):
 
 def draw_sequences(network, lengths, rng):
     return [rng.normal(size=(length, network.n_features)) for length in lengths]
+
+
+def draw_masks(network, n_sequences, dropout, recurrent_dropout, dtype=np.float64):
+    return network.draw_masks(
+        np.random.RandomState(0),
+        n_sequences,
+        dropout=dropout,
+        recurrent_dropout=recurrent_dropout,
+        dtype=np.dtype(dtype),
+    )
 
 
 def run(network, parameters, sequences, *, buffers=None):
@@ -51,7 +65,68 @@ def test_raw_outputs_are_the_references(network, lengths, seed):
     coefs, intercepts = network.unpack(parameters)
     raw = run(network, parameters, sequences)
     for raw_j, sequence in zip(raw, sequences, strict=True):
-        assert_allclose(raw_j, reference.network(sequence, coefs, intercepts), **close)
+        assert_allclose(
+            raw_j, reference.network(sequence, coefs, intercepts, network.bidirectional), **close
+        )
+
+
+@given(networks, st.integers(1, 5), st.integers(0, 8), seeds, st.data())
+def test_a_sequence_cut_in_two_with_the_state_carried_equals_one_pass(
+    network, n_samples, n_timesteps, seed, data
+):
+    cut = data.draw(st.integers(0, n_timesteps))
+    rng = np.random.default_rng(seed)
+    network = replace(network, bidirectional=False)  # the other direction starts at the end
+    parameters = draw_parameters(network, rng)
+    x = rng.normal(size=(n_timesteps, network.n_features, n_samples))
+
+    def outputs(x, state):
+        buffers = network.state_buffers(parameters.dtype)
+        batch = Batch(x, Packing.equal(len(x), n_samples))
+        raw = network.raw_outputs(parameters, batch, buffers, state)
+        return raw, [(lstm.h, lstm.c) for lstm in buffers]
+
+    raw, states = outputs(x, None)
+    _, carried = outputs(x[:cut], None)
+    carried_raw, carried_states = outputs(x[cut:], carried)
+    assert_allclose(carried_raw, raw, **close)
+    for pair, carried_pair in zip(states, carried_states, strict=True):
+        assert_allclose(carried_pair, pair, **close)
+
+
+def test_each_direction_starts_from_its_own_state():
+    """And leaves it as it was: the buffers hold a copy."""
+    rng = np.random.default_rng(0)
+    network = Network(2, (3,), 1, bidirectional=True)
+    parameters = draw_parameters(network, rng)
+    x = rng.normal(size=(4, 2, 5))
+    state = list(rng.normal(size=(2, 2, 3, 5)))  # of each LSTM (h, c)
+    given_state = np.array(state)
+    buffers = network.state_buffers(parameters.dtype)
+    network.raw_outputs(parameters, Batch(x, Packing.equal(4, 5)), buffers, state)
+    assert_array_equal(state, given_state)
+    coefs, intercepts = network.unpack(parameters)
+    for d, steps in enumerate([x, x[::-1]]):
+        for j in range(5):
+            h, c = reference.layer(
+                steps[:, :, j], *coefs[2 * d : 2 * d + 2], intercepts[d], *state[d][:, :, j]
+            )
+            assert_allclose(buffers[d].h[:, j], h[-1], **close)
+            assert_allclose(buffers[d].c[:, j], c, **close)
+
+
+def test_one_direction_reads_what_the_other_reads_turned_round():
+    """With the same weights for both, turning the sequences round swaps the two states."""
+    rng = np.random.default_rng(0)
+    network = Network(2, (3,), 1, bidirectional=True)
+    coefs, intercepts = network.unpack(draw_parameters(network, rng))
+    coefs[2:4], intercepts[1] = coefs[:2], intercepts[0]
+    swapped_coefs = [*coefs[:4], np.roll(coefs[4], 3, axis=1)]
+    parameters = network.pack(coefs, intercepts)
+    swapped = network.pack(swapped_coefs, intercepts)
+    sequences = draw_sequences(network, [5, 2, 0, 5, 1], rng)
+    turned = [sequence[::-1] for sequence in sequences]
+    assert_allclose(run(network, swapped, turned), run(network, parameters, sequences), **close)
 
 
 @given(networks, all_lengths, seeds)
@@ -106,12 +181,14 @@ def test_a_sequence_without_steps_gives_the_bias_of_the_head():
     assert_array_equal(run(network, parameters, [np.empty((0, 2))]), raw[1:])
 
 
-def test_buffers_leave_nothing_behind():
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_buffers_leave_nothing_behind(bidirectional, dropout):
     """Batch A, then others of the same and of other shapes, then A again: the same bits."""
     rng = np.random.default_rng(0)
-    network = Network(2, (4, 3), 3)
+    network = Network(2, (4, 3), 3, bidirectional)
     parameters = draw_parameters(network, rng)
-    workspace = Workspace(network, parameters.dtype)
+    workspace = Workspace(network, parameters.dtype, dropping=dropout > 0)
     buffers = network.state_buffers(parameters.dtype)
 
     def outputs(sequences):
@@ -124,8 +201,9 @@ def test_buffers_leave_nothing_behind():
         target = np.eye(3)[:, np.arange(len(sequences)) % 3]
         result = np.zeros_like(parameters)
         weights = np.arange(1.0, len(sequences) + 1)
+        masks = draw_masks(network, len(sequences), dropout, dropout)
         network.add_gradient(
-            parameters, batch, target, weights, CategoricalCrossEntropy(), result, workspace
+            parameters, batch, target, weights, CategoricalCrossEntropy(), result, workspace, masks
         )
         return result
 
@@ -142,16 +220,15 @@ def test_buffers_leave_nothing_behind():
 def test_pack_and_unpack_are_inverse(network, seed):
     parameters = np.random.default_rng(seed).normal(size=network.n_parameters)
     coefs, intercepts = network.unpack(parameters)
-    n_inputs = network.n_features
-    for k, n_units in enumerate(network.hidden_layer_sizes):
-        assert coefs[2 * k].shape == (4 * n_units, n_inputs)
-        assert coefs[2 * k + 1].shape == (4 * n_units, n_units)
-        assert intercepts[k].shape == (4 * n_units,)
-        n_inputs = n_units
+    directions = 2 if network.bidirectional else 1
+    n_inputs, shapes = network.n_features, []
+    for n_units in network.hidden_layer_sizes:
+        shapes += [((4 * n_units, n_inputs), (4 * n_units, n_units))] * directions
+        n_inputs = directions * n_units
+    assert [W.shape for W in coefs[:-1]] == [shape for pair in shapes for shape in pair]
+    assert [b.shape for b in intercepts[:-1]] == [W_x[:1] for W_x, _ in shapes]
     assert coefs[-1].shape == (network.n_outputs, n_inputs)
     assert intercepts[-1].shape == (network.n_outputs,)
-    assert len(coefs) == 2 * len(network.hidden_layer_sizes) + 1
-    assert len(intercepts) == len(network.hidden_layer_sizes) + 1
 
     assert network.n_parameters == sum(array.size for array in [*coefs, *intercepts])
     assert_array_equal(network.pack(coefs, intercepts), parameters)
@@ -204,3 +281,85 @@ def test_longer_sequences_and_wider_layers_go_through_in_smaller_blocks():
     assert blocks == sorted(blocks, reverse=True)
     assert wide.n_columns(100) < narrow.n_columns(100)
     assert wide.n_columns(10**9) > 0
+
+
+# Dropout.
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("dropout", "recurrent_dropout"), [(0.2, 0.5), (0.5, 0.2), (0.9, 0.1)])
+def test_masks_drop_their_share_and_scale_what_is_kept(dropout, recurrent_dropout, dtype):
+    network = Network(2, (20, 10), 1, bidirectional=True)
+    masks = draw_masks(network, 5000, dropout, recurrent_dropout, dtype)
+    assert [mask.shape for mask in masks.outputs] == [(40, 5000), (20, 5000)]
+    assert [mask.shape for mask in masks.recurrent] == [(2, 20, 5000), (2, 10, 5000)]
+    for kind, share in ((masks.outputs, dropout), (masks.recurrent, recurrent_dropout)):
+        for mask in kind:
+            assert mask.dtype == dtype
+            assert_array_equal(np.unique(mask), np.array([0, 1 / (1 - share)], dtype))
+            deviation = np.sqrt(share * (1 - share) / mask.size)  # of the share, by chance
+            assert abs((mask == 0).mean() - share) < 5 * deviation
+            assert abs(mask.mean(dtype=np.float64) - 1) < 5 * deviation / (1 - share)
+
+
+def test_masks_are_drawn_apart():
+    """For every sequence, unit, direction, layer and kind; equal ones would be correlated."""
+    n_sequences = 5000
+    network = Network(2, (3, 3), 1, bidirectional=True)
+    masks = draw_masks(network, n_sequences, 0.5, 0.5)
+    rows = np.concatenate(
+        [mask.reshape(-1, n_sequences) for mask in [*masks.outputs, *masks.recurrent]]
+    )
+    correlation = np.corrcoef(rows)[~np.eye(len(rows), dtype=bool)]
+    assert len(rows) == 24
+    assert np.abs(correlation).max() < 5 / np.sqrt(n_sequences)
+
+
+def test_nothing_is_drawn_where_nothing_is_dropped():
+    network, rng = Network(2, (3,), 1), np.random.RandomState(0)
+    before = rng.get_state()[1:3]
+    masks = network.draw_masks(
+        rng, 7, dropout=0.0, recurrent_dropout=0.0, dtype=np.dtype(np.float64)
+    )
+    assert masks == Masks(None, None)
+    for now, then in zip(rng.get_state()[1:3], before, strict=True):
+        assert_array_equal(now, then)
+    assert draw_masks(network, 7, 0.5, 0.0).recurrent is None
+    assert draw_masks(network, 7, 0.0, 0.5).outputs is None
+
+
+def test_columns_of_masks_are_those_of_the_sequences():
+    network = Network(2, (3, 2), 1, bidirectional=True)
+    masks, columns = draw_masks(network, 7, 0.5, 0.3), np.array([4, 0, 6])
+    some = masks.columns(columns)
+    for kind, some_kind in ((masks.outputs, some.outputs), (masks.recurrent, some.recurrent)):
+        for mask, some_mask in zip(kind, some_kind, strict=True):
+            assert_array_equal(some_mask, mask[..., columns])
+    assert Masks().columns(columns) == Masks()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_masks_of_ones_change_no_bit(bidirectional):
+    """What is dropped is the only difference between a workspace for dropout and one without."""
+    rng = np.random.default_rng(0)
+    network = Network(2, (4, 3), 1, bidirectional)
+    parameters = draw_parameters(network, rng)
+    batch, _ = RaggedSequences(draw_sequences(network, [5, 3, 3, 0], rng), False).batch(
+        slice(None), parameters.dtype
+    )
+    target, weights = rng.normal(size=(1, 4)), np.ones(4)
+    drawn = draw_masks(network, 4, 0.5, 0.5)
+    ones = Masks(
+        *([np.ones_like(mask) for mask in kind] for kind in (drawn.outputs, drawn.recurrent))
+    )
+    gradients, values = [], []
+    for masks, dropping in ((Masks(), False), (ones, True)):
+        gradients.append(np.zeros_like(parameters))
+        workspace = Workspace(network, parameters.dtype, dropping=dropping)
+        values.append(
+            network.add_gradient(
+                parameters, batch, target, weights, SquaredError(), gradients[-1], workspace, masks
+            )
+        )
+    assert values[0] == values[1]
+    assert_array_equal(*gradients)
