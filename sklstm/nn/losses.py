@@ -73,7 +73,7 @@ class SquaredError:
 
 
 class AbsoluteError:
-    """Absolute error, averaged over outputs: mean of |y - y_pred|; least at the median."""
+    """Absolute error, averaged over outputs: mean of ``|y - y_pred|``; least at the median."""
 
     activation = "identity"
 
