@@ -7,11 +7,19 @@ if TYPE_CHECKING:
     from sklstm.classifier import LSTMClassifier
     from sklstm.displays import LossCurveDisplay
     from sklstm.regressor import LSTMRegressor
-    from sklstm.windowing import SlidingWindow
+    from sklstm.windowing import SlidingWindow, forecast_targets, make_windows
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["LSTMClassifier", "LSTMRegressor", "LossCurveDisplay", "SlidingWindow", "__version__"]
+__all__ = [
+    "LSTMClassifier",
+    "LSTMRegressor",
+    "LossCurveDisplay",
+    "SlidingWindow",
+    "__version__",
+    "forecast_targets",
+    "make_windows",
+]
 
 # Loaded when first asked for (PEP 562), so that sklstm.nn imports with NumPy alone.
 _MODULES = {
@@ -19,6 +27,8 @@ _MODULES = {
     "LSTMRegressor": "sklstm.regressor",
     "LossCurveDisplay": "sklstm.displays",
     "SlidingWindow": "sklstm.windowing",
+    "forecast_targets": "sklstm.windowing",
+    "make_windows": "sklstm.windowing",
 }
 
 

@@ -1,19 +1,28 @@
-"""Windows over a series, as a transformer that keeps rows."""
+"""Windows over a series: as a transformer that keeps rows, and as plain arrays."""
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
 
-__all__ = ["SlidingWindow"]
+from sklstm.context import Context, Rows, members_of
+
+__all__ = ["SlidingWindow", "forecast_targets", "make_windows"]
 
 
 class SlidingWindow(TransformerMixin, BaseEstimator):
@@ -37,6 +46,16 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
     padding : {"nan", "edge", "zero"}, default="nan"
         What stands in for rows before the first: NaN, which the LSTM estimators skip, so that
         early rows are shorter sequences; the first row; or zeros.
+    carry_context : bool, default=False
+        Remember the last rows that were fitted, and give them as their past to rows that follow.
+        So test folds, and rows that come in later, start with full windows, and
+        ``cross_val_score(pipeline, X, y, cv=TimeSeriesSplit())`` is right as it stands. See Notes
+        for which rows follow.
+    group_column : int, str or None, default=None
+        Column that tells the series of a panel apart, by position or by name. Windows never
+        cross from one series into another, whose rows may be interleaved; the column is not in
+        the output. With ``carry_context`` each series has its own past, and one that was not
+        fitted has none.
     flatten : bool, default=False
         Give 2-D output, the steps of a window side by side, oldest first, for estimators that
         take no 3-D input. With feature names, the columns are called ``temperature_lag3``.
@@ -52,10 +71,24 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
     --------
     LSTMRegressor : Learns from the windows.
 
+    make_windows : Complete windows and their targets, as plain arrays.
+
     Notes
     -----
     Without ``flatten``, the output is a read-only view of a single copy of the series: no window
-    is copied, however many rows they share.
+    is copied, however many rows they share. A panel of several series is copied.
+
+    With ``carry_context``, X in ``transform`` is one of two things. Either it begins with the
+    fitted rows, or is them; then the windows are those that ``fit_transform`` gave, and go on
+    from there. Or it follows the fitted rows. A pandas index tells which, and how many rows are
+    missing in between, which then count as missing time steps; rows that are neither are an
+    error. Without an index, or where both only count from zero, rows that do not begin with the
+    fitted ones are *taken to follow them directly*. The state of the transformer does not change
+    in ``transform``: a live system either gives all rows since the fit each time, or calls
+    ``partial_fit`` with each row once it has been used.
+
+    With ``lag=0`` a window holds its own row. If y is a column of X, or one up to shift and scale,
+    the model sees what it is to predict; ``fit`` warns of that.
 
     Examples
     --------
@@ -79,6 +112,8 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         "lag": [Interval(Integral, 0, None, closed="left")],
         "sampling_rate": [Interval(Integral, 1, None, closed="left")],
         "padding": [StrOptions({"nan", "edge", "zero"})],
+        "carry_context": ["boolean"],
+        "group_column": [Integral, str, None],
         "flatten": ["boolean"],
     }
 
@@ -89,23 +124,27 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         lag: int = 0,
         sampling_rate: int = 1,
         padding: str = "nan",
+        carry_context: bool = False,
+        group_column: int | str | None = None,
         flatten: bool = False,
     ) -> None:
         self.window_size = window_size
         self.lag = lag
         self.sampling_rate = sampling_rate
         self.padding = padding
+        self.carry_context = carry_context
+        self.group_column = group_column
         self.flatten = flatten
 
     def fit(self, X: ArrayLike, y: Any = None) -> SlidingWindow:
-        """Check the parameters and note the columns of the series.
+        """Check the parameters, and remember what is needed of the series.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
             The series, oldest row first.
-        y : None
-            Ignored.
+        y : array-like, default=None
+            The target, only to warn where the windows hold it.
 
         Returns
         -------
@@ -113,7 +152,40 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
             The fitted transformer.
         """
         self._validate_params()
-        self._check(X, reset=True)
+        series, groups = self._check(X, reset=True)
+        if self.lag == 0 and y is not None and _holds_target(series, y):
+            warnings.warn(
+                "y is a column of X, and with lag=0 every window holds its own row: the model will "
+                "see what it is to predict. Use lag=1 to predict one step ahead.",
+                stacklevel=2,
+            )
+        self._context = None
+        if self.carry_context:
+            self._context = Context.of(series, groups, _index_of(X), self._n_before)
+        return self
+
+    def partial_fit(self, X: ArrayLike, y: Any = None) -> SlidingWindow:
+        """Move on: let X, which follows the rows fitted so far, be the past of what comes next.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            The rows that have come in.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : object
+            The transformer.
+        """
+        if not hasattr(self, "n_features_in_"):
+            return self.fit(X)
+        self._validate_params()
+        series, groups = self._check(X, reset=False)
+        if self.carry_context:
+            earlier = self._checked_context()
+            self._context = Context.of(series, groups, _index_of(X), self._n_before, earlier)
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -122,7 +194,8 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
-            A series, oldest row first. Its first row has no past.
+            A series, oldest row first. Its first row has no past, unless ``carry_context`` knows
+            it.
 
         Returns
         -------
@@ -131,30 +204,126 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
             window_size * n_features). Integers become float64 where NaN is needed.
         """
         check_is_fitted(self)
-        series = self._check(X, reset=False)
+        series, groups = self._check(X, reset=False)
+        past: Rows = {}
+        n_missing = 0
+        if self.carry_context:
+            past, n_missing = self._checked_context().past_of(
+                series, groups, _index_of(X), may_have_gap=self.padding == "nan"
+            )
+        members = members_of(groups, len(series))
+        if len(members) == 1:
+            windows = self._windows(series, past.get(members[0][0]), n_missing)
+        else:
+            parts = [
+                (rows, self._windows(series[rows], past.get(name), n_missing))
+                for name, rows in members
+            ]
+            shape = len(series), self.window_size, series.shape[1]
+            windows = np.empty(shape, np.result_type(*(part.dtype for _, part in parts)))
+            for rows, part in parts:
+                windows[rows] = part
+            windows.flags.writeable = False
+        if self.flatten:
+            return windows.reshape(len(windows), -1).copy()
+        return windows
+
+    @property
+    def _n_before(self) -> int:
+        """Rows that a window reaches back beyond its own."""
+        return self.lag + (self.window_size - 1) * self.sampling_rate
+
+    def _checked_context(self) -> Context:
+        context: Context | None = self._context
+        if context is None or context.n_before < self._n_before:
+            raise ValueError(
+                "carry_context, window_size, lag or sampling_rate was set after fit, which has not "
+                "kept enough rows for it: fit again."
+            )
+        return context
+
+    def _check(self, X: Any, *, reset: bool) -> tuple[NDArray[Any], NDArray[Any] | None]:
+        """Check X, and take out the column that tells the series apart."""
+        if self.group_column is None:
+            series = validate_data(
+                self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan"
+            )
+            return series, None
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        if not hasattr(X, "columns"):
+            X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X")
+        column = self._group_position(X)
+        if reset:
+            self._group_number = column
+        # By position, which pandas, polars and arrays all have.
+        if hasattr(X, "columns"):
+            names = list(X.columns)
+            groups = np.asarray(X[names[column]])
+            rest: Any = X[names[:column] + names[column + 1 :]]
+        else:
+            groups, rest = X[:, column], np.delete(X, column, axis=1)
+            if rest.dtype == object:
+                rest = rest.astype(np.float64)
+        series = check_array(
+            rest, dtype="numeric", ensure_all_finite="allow-nan", estimator=self, input_name="X"
+        )
+        if any(name != name or name is None for name in groups.tolist()):
+            raise ValueError(f"group_column={self.group_column!r} holds missing values.")
+        return series, groups
+
+    def _group_position(self, X: Any) -> int:
+        """Find the column that tells the series apart."""
+        n_columns: int = X.shape[1]
+        column: Any = self.group_column
+        if isinstance(column, str):
+            names = [str(name) for name in getattr(X, "columns", [])]
+            if column not in names:
+                raise ValueError(
+                    f"group_column={column!r} is not among the columns of X, "
+                    f"{names or 'which is an array and has no names: give a position'}."
+                )
+            position = names.index(column)
+        else:
+            position = int(column) + (n_columns if column < 0 else 0)
+            if not 0 <= position < n_columns:
+                raise ValueError(
+                    f"group_column={column} is not a column of X, which has {n_columns}."
+                )
+        if n_columns < 2:
+            raise ValueError("X holds nothing but the group_column.")
+        return position
+
+    def _windows(
+        self, series: NDArray[Any], past: NDArray[Any] | None, n_missing: int
+    ) -> NDArray[Any]:
+        """Make the windows of one series, whose past may be known."""
         n_rows, n_features = series.shape
-        n_before = self.lag + (self.window_size - 1) * self.sampling_rate
-        series = np.concatenate([self._padding_rows(series, n_before), series])
-        per_row, per_feature = series.strides
+        known = [] if past is None else [past]
+        if n_missing > 0 and known:
+            known.append(np.full((min(n_missing, self._n_before), n_features), np.nan))
+        first = known[0][:1] if known and len(known[0]) else series[:1]
+        n_known = sum(map(len, known))
+        padding = self._padding_rows(first, max(0, self._n_before - n_known))
+        padded = np.concatenate([padding, *known, series])
+        padded = padded[len(padded) - n_rows - self._n_before :]
+        per_row, per_feature = padded.strides
         # The window of row t starts in row t of the padded series.
-        windows = as_strided(
-            series,
+        return as_strided(
+            padded,
             (n_rows, self.window_size, n_features),
             (per_row, self.sampling_rate * per_row, per_feature),
             writeable=False,
         )
-        return windows.copy().reshape(n_rows, -1) if self.flatten else windows
 
-    def _check(self, X: ArrayLike, *, reset: bool) -> NDArray[Any]:
-        return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
-
-    def _padding_rows(self, series: NDArray[Any], n_rows: int) -> NDArray[Any]:
+    def _padding_rows(self, first: NDArray[Any], n_rows: int) -> NDArray[Any]:
+        """Make what stands in for rows before the first."""
+        n_features = first.shape[1]
         if self.padding == "edge":
-            return np.broadcast_to(series[0], (n_rows, series.shape[1]))
+            return np.broadcast_to(first, (n_rows, n_features))
         if self.padding == "zero":
-            return np.zeros((n_rows, series.shape[1]), series.dtype)
-        is_float = series.dtype.kind == "f"
-        return np.full((n_rows, series.shape[1]), np.nan, series.dtype if is_float else np.float64)
+            return np.zeros((n_rows, n_features), first.dtype)
+        is_float = first.dtype.kind == "f"
+        return np.full((n_rows, n_features), np.nan, first.dtype if is_float else np.float64)
 
     def set_output(self, *, transform: str | None = None) -> SlidingWindow:
         """Choose the container of the output; without ``flatten`` that is always an array.
@@ -170,7 +339,10 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         self : object
             The transformer.
         """
-        return super().set_output(transform=transform) if self.flatten else self
+        # As scikit-learn keeps it; super() would refuse while there are no names of columns.
+        if transform is not None:
+            self._sklearn_output_config = {"transform": transform}
+        return self
 
     @available_if(lambda self: self.flatten)  # type: ignore[untyped-decorator]
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
@@ -188,6 +360,8 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
+        if self.group_column is not None:
+            names = np.delete(names, self._group_number)
         lags = [self.lag + k * self.sampling_rate for k in reversed(range(self.window_size))]
         return np.array([f"{name}_lag{lag}" for lag in lags for name in names], dtype=object)
 
@@ -195,3 +369,164 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _index_of(X: Any) -> Any:
+    """Give the index of a pandas frame; None for anything else."""
+    return X.index if hasattr(X, "iloc") else None
+
+
+def _holds_target(series: NDArray[Any], y: Any) -> bool:
+    """Tell whether a target is a column of the series, up to shift and scale."""
+    try:
+        targets = np.asarray(y, np.float64)
+    except (TypeError, ValueError):
+        return False  # labels
+    if targets.ndim not in (1, 2) or len(targets) != len(series):
+        return False
+    for target in targets.reshape(len(targets), -1).T:
+        for column in series.T:
+            both = np.isfinite(column) & np.isfinite(target)
+            if both.sum() < 3:
+                continue
+            x, t = (values[both] - values[both].mean() for values in (column, target))
+            spread = np.sqrt((x @ x) * (t @ t))
+            # Three points or more on one line, for any line, are no accident.
+            if spread > 0 and abs(x @ t) >= (1 - 1e-12) * spread:
+                return True
+    return False
+
+
+def make_windows(
+    X: ArrayLike,
+    y: ArrayLike | None = None,
+    *,
+    window_size: int,
+    horizon: int = 1,
+    stride: int = 1,
+    sampling_rate: int = 1,
+    groups: ArrayLike | None = None,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Cut a series into complete windows, each with the values that come next as its target.
+
+    For use outside of a :class:`~sklearn.pipeline.Pipeline`; within one,
+    :class:`SlidingWindow` keeps rows and targets together.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows,) or (n_rows, n_features)
+        The series, oldest row first.
+    y : array-like of shape (n_rows,) or (n_rows, n_targets), default=None
+        What is to be predicted, row by row; X itself if None.
+    window_size : int
+        Rows in a window.
+    horizon : int, default=1
+        How many rows after the window its target holds.
+    stride : int, default=1
+        Rows from the start of one window to the start of the next.
+    sampling_rate : int, default=1
+        Distance between the rows of a window.
+    groups : array-like of shape (n_rows,), default=None
+        Series that each row belongs to; no window crosses from one into another. Series come one
+        after the other in the result.
+
+    Returns
+    -------
+    X_windows : ndarray of shape (n_windows, window_size, n_features)
+        The windows; a read-only view, unless there are several series.
+    y_windows : ndarray of shape (n_windows, horizon) or (n_windows, horizon, n_targets)
+        The targets; without the last axis if y is 1-D or has a single column.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, or if no series is long enough for a window.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklstm import make_windows
+    >>> X, y = make_windows(np.arange(6.0), window_size=3, horizon=2)
+    >>> X[:, :, 0]
+    array([[0., 1., 2.],
+           [1., 2., 3.]])
+    >>> y
+    array([[3., 4.],
+           [4., 5.]])
+    """
+    sizes = {
+        "window_size": window_size,
+        "horizon": horizon,
+        "stride": stride,
+        "sampling_rate": sampling_rate,
+    }
+    for name, size in sizes.items():
+        if not isinstance(size, Integral) or size < 1:
+            raise ValueError(f"{name} must be an int of at least 1, got {size!r}.")
+    kinds: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": "allow-nan"}
+    series = check_array(X, ensure_2d=False, input_name="X", **kinds)
+    series = series.reshape(len(series), -1) if series.ndim == 1 else series
+    target = series if y is None else check_array(y, ensure_2d=False, input_name="y", **kinds)
+    if target.ndim == 2 and target.shape[1] == 1:
+        target = target[:, 0]
+    labels = None if groups is None else np.asarray(groups)
+    check_consistent_length(series, target, labels)
+
+    span = (window_size - 1) * sampling_rate + 1
+    parts = []
+    for _, rows in members_of(labels, len(series)):
+        X_part, y_part = series[rows], target[rows]
+        if len(X_part) >= span + horizon:
+            windows = sliding_window_view(X_part[: len(X_part) - horizon], span, axis=0)
+            windows = windows[::stride, :, ::sampling_rate].transpose(0, 2, 1)
+            next_values = sliding_window_view(y_part[span:], horizon, axis=0)[::stride]
+            parts.append((windows, np.moveaxis(next_values, -1, 1)))
+    if not parts:
+        raise ValueError(
+            f"A window of {span} row(s) with a horizon of {horizon} needs {span + horizon} rows, "
+            f"but X has {len(series)}{' in all' if labels is not None else ''}."
+        )
+    if len(parts) == 1:
+        return parts[0]
+    X_windows, y_windows = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return X_windows, y_windows
+
+
+def forecast_targets(y: ArrayLike, horizon: int) -> NDArray[np.floating]:
+    """Give each row of a series the values that come next, for a forecast of several steps at once.
+
+    Row t becomes [y_{t+1}, ..., y_{t+horizon}], which goes with ``SlidingWindow(lag=0)``: what is
+    known once row t is there. The last ``horizon`` rows do not have all of it yet; they hold NaN
+    and are what one predicts, not what one trains on.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_rows,)
+        The series, oldest row first.
+    horizon : int
+        How many steps ahead.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, horizon)
+        The targets, rows as in y.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklstm import forecast_targets
+    >>> forecast_targets([1.0, 2.0, 3.0, 4.0], horizon=2)
+    array([[ 2.,  3.],
+           [ 3.,  4.],
+           [ 4., nan],
+           [nan, nan]])
+    """
+    if not isinstance(horizon, Integral) or horizon < 1:
+        raise ValueError(f"horizon must be an int of at least 1, got {horizon!r}.")
+    values = check_array(
+        y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
+    )
+    if values.ndim != 1:
+        raise ValueError(f"y has the shape {values.shape}, but must be of shape (n_rows,).")
+    padded = np.concatenate([values, np.full(horizon, np.nan)])
+    return sliding_window_view(padded[1:], horizon).copy()
