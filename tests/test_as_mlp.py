@@ -324,8 +324,10 @@ def test_learning_rate_warmstart(schedule):
 
 def test_early_stopping_stratified():
     X, y = [[1, 2], [2, 3], [3, 4], [4, 5]], ["no", "no", "no", "yes"]
-    with pytest.raises(ValueError, match=r"least populated class.* only 1 member.*yes"):
+    with pytest.raises(ValueError, match=r"least populated class.* only 1 member") as error:
         LSTMClassifier(early_stopping=True).fit(X, y)
+    # scikit-learn names the class from 1.9 on; not by its number.
+    assert "too few members are: [1]" not in str(error.value)
 
 
 def test_early_stopping_string_labels():
