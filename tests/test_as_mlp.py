@@ -1,7 +1,8 @@
 """What scikit-learn's own tests ask of its MLP, asked of the LSTM estimators.
 
 Each test bears the name of the one in sklearn/neural_network/tests/test_mlp.py that it follows,
-less the solver or the "mlp" in it; what other files here already hold is left out.
+less the solver or the "mlp" in it, but for those at the end, which are about what a user of the
+MLP would try next; what other files here already hold is left out.
 """
 
 import math
@@ -372,75 +373,6 @@ def test_preserve_feature_names(cls):
     assert list(lstm.feature_names_in_) == ["colname_a", "colname_b"]
 
 
-@pytest.mark.parametrize("data", ["split", "given"])
-@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "poisson"])
-def test_early_stopping_on_constant_targets(loss, data):
-    # As at the end of a series of rare counts.
-    X = np.random.default_rng(0).standard_normal((30, 5))
-    y = np.r_[np.arange(20), np.zeros(10)]
-    own = {} if data == "split" else {"X_val": X[-5:], "y_val": y[-5:]}
-    lstm = LSTMRegressor(4, loss=loss, early_stopping=True, max_iter=3, random_state=0)
-    assert np.isfinite(lstm.fit(X, y, **own).validation_scores_).all()
-
-
-def test_minimum_sample_size_of_a_given_validation_set():
-    X, y = X_reg[:20], y_reg[:20]
-    with pytest.raises(ValueError, match=r"validation set .*is too small"):
-        LSTMRegressor(early_stopping=True).fit(X, y, X_val=X[:1], y_val=y[:1])
-
-
-@both
-@pytest.mark.parametrize("gap", [18, 19, 25, 35, 36, 40])
-def test_minimum_sample_size_beside_a_gap(cls, gap):
-    lstm = cls(4, early_stopping=True, validation_split="last", validation_gap=gap)
-    with pytest.raises(ValueError, match=rf"validation_gap \(now {gap}\)"):
-        lstm.fit(X_binary[:20], y_binary[:20])
-
-
-def test_a_warning_of_overlap_points_at_the_caller():
-    X = np.lib.stride_tricks.sliding_window_view(np.arange(50.0), 6)[:, :, np.newaxis]
-    lstm = LSTMRegressor(4, early_stopping=True, validation_split="random", max_iter=2)
-    with pytest.warns(UserWarning, match="overlap") as caught:
-        lstm.fit(X, np.arange(45.0))
-    (warning,) = (w for w in caught if "overlap" in str(w.message))
-    assert warning.filename == __file__
-
-
-# set_params after fit.
-
-
-@pytest.mark.parametrize(
-    ("fitted", "changed"),
-    [
-        ({"loss": "squared_error"}, {"loss": "poisson"}),
-        ({"loss": "poisson"}, {"loss": "squared_error"}),
-        ({"loss": "poisson"}, {"quantile": 0.5}),
-        ({"loss": "quantile", "quantile": 0.9}, {"quantile": None}),
-        ({"loss": "squared_error"}, {"normalize_y": False}),
-        ({"loss": "squared_error"}, {"bidirectional": True, "dropout": 0.5, "dtype": "float32"}),
-    ],
-    ids=["to-poisson", "from-poisson", "add-quantile", "no-quantile", "normalize_y", "layers"],
-)
-def test_predictions_are_those_of_the_fit(fitted, changed):
-    # As the MLP's, whose link is out_activation_.
-    X, y = X_reg[:20], np.abs(y_reg[:20])
-    lstm = LSTMRegressor(4, max_iter=2, random_state=0, **fitted).fit(X, y)
-    before = lstm.predict(X)
-    assert_array_equal(lstm.set_params(**changed).predict(X), before)
-
-
-@pytest.mark.parametrize("call", ["fit", "partial_fit"])
-@pytest.mark.parametrize("losses", [("squared_error", "poisson"), ("poisson", "huber")])
-def test_going_on_with_another_link(losses, call):
-    # What the network has learned so far, and the scale of y, are of no use to it.
-    X, y = X_reg[:20], np.abs(y_reg[:20])
-    first, second = losses
-    lstm = LSTMRegressor(4, loss=first, max_iter=2, warm_start=True, random_state=0).fit(X, y)
-    lstm.set_params(loss=second)
-    with pytest.raises(ValueError, match="loss"):
-        getattr(lstm, call)(X, y)
-
-
 # warm_start.
 
 
@@ -515,3 +447,83 @@ def test_param_dtypes(cls, dtype):
     lstm = cls((5, 3), random_state=1, **params).fit(X_binary.astype(dtype), y_binary)
     assert {W.dtype for W in [*lstm.coefs_, *lstm.intercepts_]} == {np.dtype(dtype)}
     assert outputs(lstm, X_binary.astype(dtype)).dtype == dtype
+
+
+# What comes next.
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber"])
+def test_an_outlier_costs_little(loss):
+    X = np.random.default_rng(0).standard_normal((60, 6, 2))
+    y = X.sum(axis=(1, 2))
+    params = {"loss": loss, "n_iter_no_change": np.inf, "max_iter": 100, "random_state": 0}
+    spoiled = np.r_[1e5, y[1:]]
+    for target in (y, spoiled):
+        lstm = LSTMRegressor(4, **params).fit(X, target)
+        assert lstm.score(X[1:], y[1:]) > 0.9
+
+
+@pytest.mark.parametrize("data", ["split", "given"])
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "poisson"])
+def test_early_stopping_on_constant_targets(loss, data):
+    # As at the end of a series of rare counts.
+    X = np.random.default_rng(0).standard_normal((30, 5))
+    y = np.r_[np.arange(20), np.zeros(10)]
+    own = {} if data == "split" else {"X_val": X[-5:], "y_val": y[-5:]}
+    lstm = LSTMRegressor(4, loss=loss, early_stopping=True, max_iter=3, random_state=0)
+    assert np.isfinite(lstm.fit(X, y, **own).validation_scores_).all()
+
+
+def test_minimum_sample_size_of_a_given_validation_set():
+    X, y = X_reg[:20], y_reg[:20]
+    with pytest.raises(ValueError, match=r"validation set .*is too small"):
+        LSTMRegressor(early_stopping=True).fit(X, y, X_val=X[:1], y_val=y[:1])
+
+
+@both
+@pytest.mark.parametrize("gap", [18, 19, 25, 35, 36, 40])
+def test_minimum_sample_size_beside_a_gap(cls, gap):
+    lstm = cls(4, early_stopping=True, validation_split="last", validation_gap=gap)
+    with pytest.raises(ValueError, match=rf"validation_gap \(now {gap}\)"):
+        lstm.fit(X_binary[:20], y_binary[:20])
+
+
+def test_a_warning_of_overlap_points_at_the_caller():
+    X = np.lib.stride_tricks.sliding_window_view(np.arange(50.0), 6)[:, :, np.newaxis]
+    lstm = LSTMRegressor(4, early_stopping=True, validation_split="random", max_iter=2)
+    with pytest.warns(UserWarning, match="overlap") as caught:
+        lstm.fit(X, np.arange(45.0))
+    (warning,) = (w for w in caught if "overlap" in str(w.message))
+    assert warning.filename == __file__
+
+
+@pytest.mark.parametrize(
+    ("fitted", "changed"),
+    [
+        ({"loss": "squared_error"}, {"loss": "poisson"}),
+        ({"loss": "poisson"}, {"loss": "squared_error"}),
+        ({"loss": "poisson"}, {"quantile": 0.5}),
+        ({"loss": "quantile", "quantile": 0.9}, {"quantile": None}),
+        ({"loss": "squared_error"}, {"normalize_y": False}),
+        ({"loss": "squared_error"}, {"bidirectional": True, "dropout": 0.5, "dtype": "float32"}),
+    ],
+    ids=["to-poisson", "from-poisson", "add-quantile", "no-quantile", "normalize_y", "layers"],
+)
+def test_predictions_are_those_of_the_fit(fitted, changed):
+    # As the MLP's, whose link is out_activation_.
+    X, y = X_reg[:20], np.abs(y_reg[:20])
+    lstm = LSTMRegressor(4, max_iter=2, random_state=0, **fitted).fit(X, y)
+    before = lstm.predict(X)
+    assert_array_equal(lstm.set_params(**changed).predict(X), before)
+
+
+@pytest.mark.parametrize("call", ["fit", "partial_fit"])
+@pytest.mark.parametrize("losses", [("squared_error", "poisson"), ("poisson", "huber")])
+def test_going_on_with_another_link(losses, call):
+    # What the network has learned so far, and the scale of y, are of no use to it.
+    X, y = X_reg[:20], np.abs(y_reg[:20])
+    first, second = losses
+    lstm = LSTMRegressor(4, loss=first, max_iter=2, warm_start=True, random_state=0).fit(X, y)
+    lstm.set_params(loss=second)
+    with pytest.raises(ValueError, match="loss"):
+        getattr(lstm, call)(X, y)
