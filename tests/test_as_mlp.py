@@ -476,7 +476,7 @@ def test_early_stopping_on_constant_targets(loss, data):
 
 def test_minimum_sample_size_of_a_given_validation_set():
     X, y = X_reg[:20], y_reg[:20]
-    with pytest.raises(ValueError, match=r"validation set .*is too small"):
+    with pytest.raises(ValueError, match=r"X_val.* a minimum of 2 is required"):
         LSTMRegressor(early_stopping=True).fit(X, y, X_val=X[:1], y_val=y[:1])
 
 
