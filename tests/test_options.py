@@ -265,6 +265,7 @@ def test_counts_in_other_units(scale):
 
 
 def test_a_quantile_from_below_is_one_from_above():
+    X = make_sequences("missing", n_samples=29)  # of which one is the median, from either side
     y = make_target(LSTMRegressor, X)
     params = {"loss": "quantile", "max_iter": 1, "batch_size": 30}
     low = quick(LSTMRegressor, quantile=0.1, **params).fit(X, y)
