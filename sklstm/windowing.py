@@ -13,10 +13,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
+from sklstm.callbacks import CallbackSupportMixin, with_callbacks
+
 __all__ = ["SlidingWindow"]
 
 
-class SlidingWindow(TransformerMixin, BaseEstimator):
+class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Give each row of a series the rows before it, as a window.
 
     Row t becomes the window of the rows t - lag - (window_size - 1) * sampling_rate, ...,
@@ -112,9 +114,18 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         self : object
             The fitted transformer.
         """
+        self._fit(X, y)
+        return self
+
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def _fit(self, X: ArrayLike, y: Any) -> None:
+        callbacks = self._init_callback_context()
+        if callbacks is not None:
+            callbacks.call_on_fit_task_begin(estimator=self, X=X, y=y)
         self._validate_params()
         self._check(X, reset=True)
-        return self
+        if callbacks is not None:
+            callbacks.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
         """Make the windows.

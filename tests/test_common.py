@@ -40,7 +40,12 @@ LSTMS = [
         learning_rate="cosine",
         **FEW_STEPS | {"learning_rate_init": 0.02},
     ),
-    LSTMRegressor(dropout=0.1, recurrent_dropout=0.1, loss="absolute_error", **FEW_STEPS),
+    LSTMRegressor(
+        dropout=0.1,
+        recurrent_dropout=0.1,
+        loss="absolute_error",
+        **FEW_STEPS | {"learning_rate_init": 0.03},
+    ),
     LSTMRegressor(
         loss="quantile",
         quantile=0.5,

@@ -185,6 +185,7 @@ class Problem(NamedTuple):
             np.arange(len(self.samples)),
             self.target.astype(dtype),
             self.weights.astype(dtype),
+            self.weights.astype(dtype),
         )
         adam = RecordingAdam(len(parameters), parameters.dtype)
         loss = trainer.epoch(data, parameters, adam, 0.0, np.random.RandomState(0))

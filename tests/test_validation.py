@@ -530,10 +530,10 @@ def test_a_validation_set_without_early_stopping(cls):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["X_val"], "both X_val and y_val, but y_val was not provided"),
-        (["y_val"], "both X_val and y_val, but X_val was not provided"),
-        (["X_val", "sample_weight_val"], "both X_val and y_val, but y_val was not provided"),
-        (["sample_weight_val"], "both X_val and y_val, but X_val was not provided"),
+        (["X_val"], "X_val is provided, but y_val was not provided"),
+        (["y_val"], "y_val is provided, but X_val was not provided"),
+        (["X_val", "sample_weight_val"], "X_val is provided, but y_val was not provided"),
+        (["sample_weight_val"], "sample_weight_val is provided, but X_val was not provided"),
     ],
     ids=["X_val", "y_val", "X_val and weights", "weights"],
 )
