@@ -33,7 +33,9 @@ html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {page: [] for page in ("changelog", "contributing", "how_it_works", "speed", "user_guide")}
+html_sidebars = {
+    page: [] for page in ("changelog", "contributing", "how_it_works", "speed", "user_guide")
+}
 html_show_sourcelink = False
 
 

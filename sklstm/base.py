@@ -211,7 +211,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Their targets.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights. ``class_weight`` is for training and does not count here.
+            Their weights.
 
         Returns
         -------
@@ -224,8 +224,15 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             If the input cannot be used, or if training diverges. The estimator is then as it was
             before.
         """
-        end = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        end, is_split_leaky = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
         # Not before: where warnings are errors, what was learned is kept all the same.
+        if is_split_leaky:
+            warnings.warn(
+                "The sequences are windows that overlap, as SlidingWindow makes them, and "
+                "validation_split='random' puts windows of the same time steps on both sides: "
+                "early stopping sees a score that is too good. Use validation_split='last'.",
+                stacklevel=2,
+            )
         if end == "interrupted":
             _warn_of_interrupt()
         if end == "max_iter":
@@ -247,23 +254,24 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         X_val: Any,
         y_val: ArrayLike | None,
         sample_weight_val: ArrayLike | None,
-    ) -> str:
-        """Fit; return why training ended."""
+    ) -> tuple[str, bool]:
+        """Fit; return why training ended, and whether windows are on both sides of the split."""
         callbacks = self._init_callback_context(max_subtasks=self.max_iter)
         with self._all_or_nothing(), one_blas_thread() as threads:
             self._check_parameters()
             first = not (self.warm_start and hasattr(self, "_network"))
             data = self._prepare(X, y, sample_weight, first=first, min_samples=2)
-            validation = None
+            validation, is_split_leaky = None, False
             if not all(given is None for given in (X_val, y_val, sample_weight_val)):
                 validation = self._prepare_validation(X_val, y_val, sample_weight_val)
             elif self.early_stopping:
+                is_split_leaky = self.validation_split == "random" and data.sequences.overlap
                 data, validation = self._validation_split(data)
             report = EpochReport(self, callbacks, X, y, sample_weight)
             self._progress = Progress()
             end = self._train(data, validation, threads, self.max_iter, report)
             report.close()
-        return end
+        return end, is_split_leaky
 
     def _partial_fit(
         self,
@@ -317,16 +325,18 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         target = self._encode_target(y, sequences, classes, reset=first)
         if first:
             self._initialize(sequences, n_outputs=target.shape[1])
-        self._check_same_network()
+        else:
+            self._check_same_network()
         dtype = self._parameters.dtype
-        factors = self._class_weights(target) if is_training else 1.0
-        weights = check_weights(sample_weight, sequences, dtype, factors=factors)
+        score_weights = weights = check_weights(sample_weight, sequences, dtype)
+        if is_training:
+            weights = check_weights(weights * self._class_weights(target), sequences, dtype)
         with np.errstate(all="ignore"):
             scaled = self._scale_target(target, weights, reset=first).T.astype(dtype)
             target = target.astype(dtype)
         if not (np.isfinite(target).all() and np.isfinite(scaled).all()):
             raise ValueError(f"y contains a value too large for {dtype}; use dtype='float64'.")
-        return TrainingSet(sequences, np.arange(len(sequences)), scaled, weights)
+        return TrainingSet(sequences, np.arange(len(sequences)), scaled, weights, score_weights)
 
     def _check_same_network(self) -> None:
         """Refuse to go on training a network of another form."""
@@ -336,24 +346,31 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         ):
             if now != before:
                 raise ValueError(
-                    f"{name} is now {now}, but training was to go on with a network of "
-                    f"{before}. Set warm_start=False and call fit to start anew."
+                    f"{name} is now {now}, but training was to go on with a network that was made "
+                    f"with {name}={before}. Set warm_start=False and call fit to start anew."
                 )
+        link = self._loss.activation
+        if getattr(self, "out_activation_", link) != link:
+            raise ValueError(
+                f"The loss now needs the output activation {link!r}, but training was to go on "
+                f"with a network that has {self.out_activation_!r}. Set warm_start=False and call "
+                "fit to start anew."
+            )
 
     def _prepare_validation(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> TrainingSet:
         """Check a validation set that the user has given."""
-        for missing, value in (("X_val", X), ("y_val", y)):
-            if value is None:
-                raise ValueError(
-                    f"A validation set needs both X_val and y_val, but {missing} was not provided."
-                )
+        given = {"X_val": X, "y_val": y, "sample_weight_val": sample_weight}
+        provided = next(name for name, value in given.items() if value is not None)
+        for missing in ("X_val", "y_val"):
+            if given[missing] is None:
+                raise ValueError(f"{provided} is provided, but {missing} was not provided.")
         if not self.early_stopping:
             raise ValueError(
                 "X_val and y_val are passed to fit, but early_stopping is False, so nothing would "
                 "use them. Set early_stopping=True."
             )
         with _about("X_val, y_val"):
-            return self._prepare(X, y, sample_weight, first=False, is_training=False)
+            return self._prepare(X, y, sample_weight, first=False, min_samples=2, is_training=False)
 
     def _check_sequences(self, X: Any, *, reset: bool, min_samples: int = 1) -> Sequences:
         if reset:
@@ -457,7 +474,8 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 rate = run.progress.learning_rate(
                     self.learning_rate, self.learning_rate_init, self.max_iter
                 )
-                loss = trainer.epoch(data, run.parameters, run.optimizer, rate, run.rng)
+                with np.errstate(all="ignore"):
+                    loss = trainer.epoch(data, run.parameters, run.optimizer, rate, run.rng)
                 score = -loss
                 if validation is not None:
                     score = self._score(validation, run.parameters, threads)
@@ -495,6 +513,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             "loss_curve_": loss_curve,
             "learning_rate_curve_": self.learning_rate_curve_ + run.rates,
             "out_activation_": self._loss.activation,
+            "_fitted_loss": self._loss,
         }
         if not run.has_validation:
             return attributes | {
@@ -508,7 +527,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         return attributes | {
             "best_loss_": None,
             "validation_scores_": earlier + run.scores,
-            "best_validation_score_": run.progress.best,
+            "best_validation_score_": run.progress.best if run.best_epoch else None,
             "best_iter_": self.n_iter_ + run.best_epoch if run.best_epoch else None,
         }
 
@@ -524,29 +543,23 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             stratify=self._stratify(data.target.T) if shuffle else None,
         )
         self._rng = rng
-        if shuffle and data.sequences.overlap:
-            warnings.warn(
-                "The sequences are windows that overlap, as SlidingWindow makes them, and "
-                "validation_split='random' puts windows of the same time steps on both sides: "
-                "early stopping will see a score that is too good. Use validation_split='last'.",
-                stacklevel=3,
-            )
-        rows = rows[: len(rows) - self.validation_gap]
-        if len(validation_rows) < 2 or not data.weights[validation_rows].any():
+        rows = rows[: max(0, len(rows) - self.validation_gap)]
+        if len(validation_rows) < 2 or not data.score_weights[validation_rows].any():
             raise ValueError(
                 f"The validation set of {len(validation_rows)} sample(s) is too small or has no "
                 f"weight: increase validation_fraction (now {self.validation_fraction})."
             )
         if not data.weights[rows].any():
             raise ValueError(
-                "The samples left to train on have no weight: decrease validation_fraction (now "
-                f"{self.validation_fraction}) or validation_gap (now {self.validation_gap})."
+                f"The {len(rows)} sample(s) left to train on are too few or have no weight: "
+                f"decrease validation_fraction (now {self.validation_fraction}) or validation_gap "
+                f"(now {self.validation_gap})."
             )
         return data._replace(rows=rows), data._replace(rows=validation_rows)
 
     def _score(self, data: TrainingSet, parameters: Floats, threads: Threads) -> float:
         raw = predict_raw(self._network, parameters, data.sequences, threads, data.rows)
-        target, weights = data.target[:, data.rows], data.weights[data.rows]
+        target, weights = data.target[:, data.rows], data.score_weights[data.rows]
         return float(self._validation_score(target.T, raw.T, weights))
 
     # Using what was learned.
@@ -607,7 +620,7 @@ class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 "predict_step needs bidirectional=False: the backward direction starts at the end "
                 "of a sequence, which a single step does not know. Use predict."
             )
-        x, is_single = check_step(x_t, network.n_features, self._parameters.dtype)
+        x, is_single = check_step(self, x_t, network.n_features, self._parameters.dtype)
         before = check_state(state, network.lstm_sizes, len(x), is_single, self._parameters.dtype)
         given = np.flatnonzero(~np.isnan(x[:, 0]))
         after = [(h.copy(), c.copy()) for h, c in before]  # (n_units, n_streams) each

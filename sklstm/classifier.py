@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -52,15 +53,17 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Weights of the classes, which multiply those of the samples: {class: weight}, 1 for a class
         that is not named; or "balanced", n_samples / (n_classes * samples of the class). For
         a multilabel target a dict {0: weight, 1: weight} for every label, or a list with one for
-        each; a sample has the product of its labels' weights.
+        each; a sample has the product of its labels' weights. They are for training: validation
+        scores do without.
     alpha : float, default=1e-4
         Strength of the L2 penalty ``alpha * |W|^2 / (2 * n_samples)`` on all weights but biases.
     batch_size : int or "auto", default="auto"
         Samples for each update; "auto" is 32.
     learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
         How the step size changes from epoch to epoch: not at all; divided by five where training
-        would otherwise have converged, see ``tol``, down to 1e-6; or along half a cosine from
-        ``learning_rate_init`` towards zero over ``max_iter`` epochs.
+        would otherwise have converged, see ``tol``, until it is below 1e-6; or along half a cosine
+        from ``learning_rate_init`` towards zero over ``max_iter`` epochs, after which, in
+        ``partial_fit``, it begins again.
     learning_rate_init : float, default=0.01
         Step size of Adam, at the start.
     max_iter : int, default=200
@@ -324,7 +327,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             each label.
         """
         raw = self._raw_outputs(X)  # (n_samples, n_outputs)
-        p = self._loss.inverse_link(raw.T).T
+        p = self._fitted_loss.inverse_link(raw.T).T
         if self.n_outputs_ == 1 and not self._is_multilabel:
             return np.column_stack([1 - p, p])
         return p
@@ -427,20 +430,27 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         if isinstance(self.class_weight, str):
             return compute_sample_weight(self.class_weight, np.column_stack(columns))
         given = self.class_weight
-        given = [given] * len(columns) if isinstance(given, dict) else given
+        if isinstance(given, dict):
+            given = [given] * len(columns)
+        elif not self._is_multilabel:
+            given = []
         classes = [0, 1] if self._is_multilabel else self.classes_.tolist()
-        if len(given) != len(columns):
+        if len(given) != len(columns) or not all(isinstance(weights, dict) for weights in given):
             raise ValueError(
-                f"class_weight is a list of {len(given)}, but y has {len(columns)} column(s): give "
-                "a dict for each, or one dict for all."
+                f"class_weight={self.class_weight!r} must be a dict, or for a multilabel target a "
+                f"list with a dict for each column of y, of which there are {len(columns)} here."
             )
         factors = np.ones(len(target))
         for weights, column in zip(given, columns, strict=True):
             unknown = [name for name in weights if name not in classes]
-            if unknown or min(weights.values(), default=0) < 0:
+            if unknown:
                 raise ValueError(
-                    f"class_weight={self.class_weight!r} must give weights that are not negative "
-                    f"to some of the classes {classes}; not among them: {unknown}."
+                    f"class_weight names {unknown}, which are not among the classes {classes}."
+                )
+            if not all(isinstance(w, Real) and 0 <= float(w) < np.inf for w in weights.values()):
+                raise ValueError(
+                    f"class_weight={self.class_weight!r} must hold finite numbers, none of them "
+                    "negative."
                 )
             factors *= np.array([weights.get(name, 1.0) for name in classes])[column]
         return factors
@@ -466,7 +476,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         return accuracy_score(true, decided, sample_weight=weights)
 
     def _stratify(self, target: NDArray[Any]) -> NDArray[Any] | None:
-        return None if self._is_multilabel else self._decide(target, threshold=0.5)
+        if self._is_multilabel:
+            return None
+        return self.classes_[self._decide(target, threshold=0.5)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

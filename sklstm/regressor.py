@@ -25,6 +25,9 @@ _LOSSES: dict[str, Any] = {
     "poisson": Poisson,
 }
 
+# Interquartile range of a normal distribution whose standard deviation is one.
+_IQR_OF_NORMAL = 1.349
+
 
 class LSTMRegressor(RegressorMixin, BaseLSTM):
     """An LSTM network for regression.
@@ -58,16 +61,19 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         The share of targets that is to lie below the prediction, for ``loss="quantile"`` and only
         there.
     normalize_y : bool, default=True
-        Standardise the target inside; predictions come back in its units. For
-        ``loss="poisson"``, the target is divided by its mean instead.
+        Standardise the target inside; predictions come back in its units. The squared error
+        standardises by mean and standard deviation; absolute error, "huber" and "quantile" by
+        median and interquartile range / 1.349, for which an outlier is one value among many;
+        "poisson" divides by the mean and shifts nothing.
     alpha : float, default=1e-4
         Strength of the L2 penalty ``alpha * |W|^2 / (2 * n_samples)`` on all weights but biases.
     batch_size : int or "auto", default="auto"
         Samples for each update; "auto" is 32.
     learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
         How the step size changes from epoch to epoch: not at all; divided by five where training
-        would otherwise have converged, see ``tol``, down to 1e-6; or along half a cosine from
-        ``learning_rate_init`` towards zero over ``max_iter`` epochs.
+        would otherwise have converged, see ``tol``, until it is below 1e-6; or along half a cosine
+        from ``learning_rate_init`` towards zero over ``max_iter`` epochs, after which, in
+        ``partial_fit``, it begins again.
     learning_rate_init : float, default=0.01
         Step size of Adam, at the start.
     max_iter : int, default=200
@@ -306,9 +312,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         return self._predictions(self._raw_outputs(X))
 
     def _predictions(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
-        # In float64: a float32 y far from zero would lose what the network says about it.
-        y = self._loss.inverse_link(raw.T).T * self._y_scale + self._y_mean
-        y = y.astype(raw.dtype)
+        with np.errstate(over="ignore"):  # a count beyond all bounds is inf
+            # In float64: a float32 y far from zero would lose what the network says about it.
+            y = self._fitted_loss.inverse_link(raw.T).T * self._y_scale + self._y_mean
+            y = y.astype(raw.dtype)
         return y[:, 0] if self._y_is_1d else y
 
     def _check_parameters(self) -> None:
@@ -341,11 +348,21 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     ) -> NDArray[Any]:
         target = target.astype(np.float64)
         if reset:
-            mean, scale = np.zeros(target.shape[1]), np.ones(target.shape[1])
+            mean: NDArray[Any] = np.zeros(target.shape[1])
+            scale: NDArray[Any] = np.ones(target.shape[1])
             if self.normalize_y and self.loss == "poisson":
                 # A log link has no place for a shift.
                 scale = np.average(target, axis=0, weights=weights)
                 scale[scale == 0] = 1
+            elif self.normalize_y and self.loss != "squared_error":
+                # What cares little for outliers in the loss must not have them in the scale.
+                low, mean, high = (
+                    _weighted_quantile(target, weights, q) for q in (0.25, 0.5, 0.75)
+                )
+                scale = (high - low) / _IQR_OF_NORMAL
+                deviation = np.sqrt(np.average((target - mean) ** 2, axis=0, weights=weights))
+                scale = np.where(scale > 0, scale, deviation)
+                scale[scale <= 10 * np.finfo(target.dtype).eps * np.abs(mean)] = 1
             elif self.normalize_y:
                 mean = np.average(target, axis=0, weights=weights)
                 scale = np.sqrt(np.average((target - mean) ** 2, axis=0, weights=weights))
@@ -374,10 +391,14 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         if self.loss == "squared_error":
             return r2_score(target, predicted, sample_weight=weights)
         if self.loss == "poisson":
-            # One output at a time is all that it takes.
+            # One output at a time is all that it takes, and no counts that are all zero: the score
+            # is zero then, as R^2 is for a constant target.
+            counted = weights > 0
             return np.mean(
                 [
                     d2_tweedie_score(true, mean, sample_weight=weights, power=1)
+                    if true[counted].any()
+                    else 0.0
                     for true, mean in zip(target.T, predicted.T, strict=True)
                 ]
             )
@@ -391,3 +412,15 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _weighted_quantile(
+    values: NDArray[np.floating], weights: NDArray[np.floating], q: float
+) -> NDArray[np.floating]:
+    """Give the least value of each column with a share ``q`` of the weight up to it."""
+    order = np.argsort(values, axis=0)
+    total = np.cumsum(weights.astype(np.float64)[order], axis=0)
+    share = total / total[-1]
+    # Of rounding: a weight of two is that of the row given twice.
+    position = (share < q * (1 - 1e-9)).sum(axis=0)
+    return np.take_along_axis(values, order, axis=0)[position, np.arange(values.shape[1])]

@@ -47,13 +47,16 @@ class TrainingSet(NamedTuple):
     target : ndarray of shape (n_outputs, n_sequences)
         What the loss is told to aim at, for all sequences.
     weights : ndarray of shape (n_sequences,)
-        Weights, for all sequences.
+        Weights in training, for all sequences.
+    score_weights : ndarray of shape (n_sequences,)
+        Weights in a score: without those of classes.
     """
 
     sequences: Sequences
     rows: NDArray[np.intp]
     target: Floats
     weights: Floats
+    score_weights: Floats
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,6 @@ class Trainer:
         dropping = self.recurrent_dropout > 0
         return [Workspace(self.network, self.dtype, dropping=dropping) for _ in range(_N_LANES)]
 
-    @np.errstate(all="ignore")  # what overflows is found out here
     def epoch(
         self,
         data: TrainingSet,

@@ -71,7 +71,7 @@ def check_sequences(
     if getattr(X, "ndim", None) == 1 and X.dtype.kind == "O":
         X = list(X)  # an array or a pandas Series of sequences
     n_dims = _n_dims(X)
-    if isinstance(X, list | tuple) and (n_dims is None or n_dims == 3):
+    if isinstance(X, list | tuple) and (n_dims is None or n_dims == 3 or len(X) == 0):
         return _check_ragged(estimator, X, reset, dtype, min_samples)
     if n_dims == 3:
         return _check_dense(estimator, X, reset, dtype, min_samples)
@@ -392,12 +392,9 @@ def check_present(estimator: BaseEstimator, y: Any) -> None:
 
 
 def check_weights(
-    sample_weight: ArrayLike | None,
-    sequences: Sequences,
-    dtype: np.dtype,
-    factors: NDArray[np.floating] | float = 1.0,
+    sample_weight: ArrayLike | None, sequences: Sequences, dtype: np.dtype
 ) -> NDArray[np.floating]:
-    """Check the weights of the samples, and multiply them by what they have besides.
+    """Check the weights of the samples.
 
     Returns
     -------
@@ -407,7 +404,6 @@ def check_weights(
     weights = _check_sample_weight(
         sample_weight, np.arange(len(sequences)), dtype=np.float64, ensure_non_negative=True
     )
-    weights = weights * factors
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     with np.errstate(all="ignore"):
@@ -420,7 +416,9 @@ def check_weights(
     return weights.astype(dtype)
 
 
-def check_step(x_t: ArrayLike, n_features: int, dtype: np.dtype) -> tuple[NDArray[Any], bool]:
+def check_step(
+    estimator: BaseEstimator, x_t: Any, n_features: int, dtype: np.dtype
+) -> tuple[NDArray[Any], bool]:
     """Check one time step of one stream or of many.
 
     Returns
@@ -430,6 +428,12 @@ def check_step(x_t: ArrayLike, n_features: int, dtype: np.dtype) -> tuple[NDArra
     is_single : bool
         Whether ``x_t`` was of shape (n_features,).
     """
+    # Of a frame, or of a Series; a list has an index of another kind.
+    names = getattr(x_t, "columns", getattr(x_t, "index", None))
+    names = [] if names is None or callable(names) else list(names)
+    expected = list(getattr(estimator, "feature_names_in_", []))
+    if names and len(expected) == n_features and names != expected:
+        raise ValueError(f"x_t has the names {names}, but {expected} are expected, in that order.")
     x = np.asarray(x_t)
     if x.ndim not in (1, 2) or x.shape[-1] != n_features:
         raise ValueError(

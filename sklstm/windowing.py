@@ -20,12 +20,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sklstm.callbacks import CallbackSupportMixin, with_callbacks
 from sklstm.context import Context, Rows, members_of
 
 __all__ = ["SlidingWindow", "forecast_targets", "make_windows"]
 
 
-class SlidingWindow(TransformerMixin, BaseEstimator):
+class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     """Give each row of a series the rows before it, as a window.
 
     Row t becomes the window of the rows t - lag - (window_size - 1) * sampling_rate, ...,
@@ -151,18 +152,28 @@ class SlidingWindow(TransformerMixin, BaseEstimator):
         self : object
             The fitted transformer.
         """
-        self._validate_params()
-        series, groups = self._check(X, reset=True)
-        if self.lag == 0 and y is not None and _holds_target(series, y):
+        if self._fit(X, y):
             warnings.warn(
                 "y is a column of X, and with lag=0 every window holds its own row: the model will "
                 "see what it is to predict. Use lag=1 to predict one step ahead.",
                 stacklevel=2,
             )
+        return self
+
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def _fit(self, X: ArrayLike, y: Any) -> bool:
+        """Fit; return whether the windows hold the target."""
+        callbacks = self._init_callback_context()
+        if callbacks is not None:
+            callbacks.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        self._validate_params()
+        series, groups = self._check(X, reset=True)
         self._context = None
         if self.carry_context:
             self._context = Context.of(series, groups, _index_of(X), self._n_before)
-        return self
+        if callbacks is not None:
+            callbacks.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
+        return self.lag == 0 and y is not None and _holds_target(series, y)
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> SlidingWindow:
         """Move on: let X, which follows the rows fitted so far, be the past of what comes next.

@@ -1,4 +1,4 @@
-"""Five well-known implementations of the LSTM, reproduced."""
+"""Well-known implementations of the LSTM, reproduced."""
 
 import math
 from pathlib import Path
@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.nn import Network, SquaredError, lstm, lstm_cell
 from sklstm.nn.network import Workspace
-from sklstm.sequences import DenseSequences
+from sklstm.sequences import DenseSequences, RaggedSequences
 
 # One cell of three units, all four gates with the same weights, over two steps.
 
@@ -59,6 +59,12 @@ def test_one_cell_against_the_formulas_written_out():
     assert_allclose(c, last_c, rtol=1e-14)
 
 
+def frozen(name):
+    """The arrays of a file in data/, where the script that made it tells what they are."""
+    with np.load(Path(__file__).parent / "data" / f"{name}.npz") as file:
+        return dict(file)
+
+
 # Keras: 32 units over 5 steps of 3 features. See data/make_keras_lstm.py for the numbers.
 
 
@@ -66,8 +72,7 @@ class Keras:
     """The frozen numbers, and the weights in our layout: that of Keras, transposed."""
 
     def __init__(self):
-        with np.load(Path(__file__).parent / "data" / "keras_lstm.npz") as file:
-            self.__dict__.update(file)
+        self.__dict__.update(frozen("keras_lstm"))
         self.weights = self.kernel.T, self.recurrent_kernel.T, self.bias
         self.initial_state = self.initial_h, self.initial_c
         self.network = Network(n_features=3, hidden_layer_sizes=(32,), n_outputs=2)
@@ -155,6 +160,118 @@ def test_keras_loss_and_gradient(keras):
         assert_allclose(d_W.T, getattr(keras, name), **as_keras)
     for d_b, name in zip(intercepts, ["d_bias", "d_head_bias"], strict=True):
         assert_allclose(d_b, getattr(keras, name), **as_keras)
+
+
+# Keras and PyTorch: two bidirectional layers and a head over sequences of 6, 4 and 1 steps. See
+# data/make_bidirectional_lstm.py for the numbers.
+
+
+def from_keras(arrays, prefix=""):
+    """Matrices and biases in our layout: those of Keras, transposed."""
+    coefs, intercepts = [], []
+    for name in ("0_forward", "0_backward", "1_forward", "1_backward"):
+        W_x, W_h, b = (
+            arrays[f"{prefix}layer_{name}_{part}"]
+            for part in ("kernel", "recurrent_kernel", "bias")
+        )
+        coefs += [W_x.T, W_h.T]
+        intercepts.append(b)
+    return [*coefs, arrays[f"{prefix}head_kernel"].T], [*intercepts, arrays[f"{prefix}head_bias"]]
+
+
+def from_torch(arrays, prefix=""):
+    """Matrices and biases in our layout: those of PyTorch, with one bias for its two."""
+    coefs, intercepts = [], []
+    for name in ("l0", "l0_reverse", "l1", "l1_reverse"):
+        coefs += [arrays[f"{prefix}weight_ih_{name}"], arrays[f"{prefix}weight_hh_{name}"]]
+        b, b_hh = arrays[f"{prefix}bias_ih_{name}"], arrays[f"{prefix}bias_hh_{name}"]
+        # Only their sum is used, so each has the gradient of the sum.
+        intercepts.append(b if prefix == "d_" else b + b_hh)
+    return [*coefs, arrays[f"{prefix}head_weight"]], [*intercepts, arrays[f"{prefix}head_bias"]]
+
+
+class Bidirectional:
+    """The frozen numbers, and the weights in our layout."""
+
+    def __init__(self, library, in_our_layout):
+        arrays = frozen(f"bidirectional_{library}")
+        self.__dict__.update(arrays)
+        self.network = Network(3, (4, 3), 2, bidirectional=True)
+        self.weights = in_our_layout(arrays)
+        self.parameters = self.network.pack(*self.weights)
+        self.gradient = self.network.pack(*in_our_layout(arrays, "d_"))
+
+    @property
+    def samples(self):
+        return [x[:length] for x, length in zip(self.x, self.lengths, strict=True)]
+
+
+@pytest.fixture(scope="module", params=["keras", "torch"])
+def bidirectional(request):
+    return Bidirectional(request.param, {"keras": from_keras, "torch": from_torch}[request.param])
+
+
+def with_gaps(samples):
+    """The same sequences with missing steps in front, between and behind their own."""
+    return [np.insert(sample, [0, len(sample) // 2, len(sample)], np.nan, 0) for sample in samples]
+
+
+# Sequences in an order that is not that of their length, as they may come in.
+SHUFFLED = [1, 2, 0]
+
+READ_AS = {
+    "padded": lambda truth: DenseSequences(truth.x[SHUFFLED], has_missing=True),
+    "ragged": lambda truth: RaggedSequences(
+        [truth.samples[j] for j in SHUFFLED], has_missing=False
+    ),
+    "with gaps": lambda truth: RaggedSequences(
+        with_gaps([truth.samples[j] for j in SHUFFLED]), has_missing=True
+    ),
+}
+
+
+@pytest.mark.parametrize("read_as", READ_AS)
+def test_bidirectional_outputs(bidirectional, read_as):
+    network, truth = bidirectional.network, bidirectional
+    batch, order = READ_AS[read_as](truth).batch(slice(None), truth.x.dtype)
+    columns = np.array(SHUFFLED)[order]
+    buffers = network.state_buffers(truth.x.dtype)
+    raw = network.raw_outputs(truth.parameters, batch, buffers)
+    assert_allclose(raw.T, truth.raw[columns], **as_keras)
+    last = np.concatenate([lstm.h for lstm in buffers[-2:]])
+    assert_allclose(last.T, truth.last[columns], **as_keras)
+
+
+@pytest.mark.parametrize("read_as", READ_AS)
+def test_bidirectional_loss_and_gradient(bidirectional, read_as):
+    network, truth = bidirectional.network, bidirectional
+    batch, order = READ_AS[read_as](truth).batch(slice(None), truth.x.dtype)
+    columns = np.array(SHUFFLED)[order]
+    gradient = np.zeros_like(truth.parameters)
+    loss = network.add_gradient(
+        truth.parameters,
+        batch,
+        truth.y[columns].T,
+        np.ones(len(columns)),
+        SquaredError(),
+        gradient,
+        Workspace(network, truth.x.dtype),
+    )
+    assert_allclose(loss, truth.loss, rtol=1e-13)
+    assert_allclose(gradient, truth.gradient, **as_keras)
+
+
+def test_bidirectional_hidden_states_of_every_step(bidirectional):
+    """Both directions at step t stand side by side, the second as it has read from the end to t."""
+    coefs, intercepts = bidirectional.weights
+    lstms = list(zip(coefs[0::2], coefs[1::2], intercepts, strict=False))
+    for above, want in zip(bidirectional.samples, bidirectional.sequences, strict=True):
+        for onward, back in (lstms[:2], lstms[2:4]):
+            there = lstm(above, *onward, return_sequences=True)
+            and_back = lstm(above[::-1], *back, return_sequences=True)[::-1]
+            above = np.concatenate([there, and_back], axis=1)
+        assert_allclose(above, want[: len(above)], **as_keras)
+        assert np.isnan(want[len(above) :]).all()
 
 
 # Forget bias one at the start, a softmax head, three classes.

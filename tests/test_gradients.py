@@ -185,6 +185,7 @@ class Problem(NamedTuple):
             np.arange(len(self.samples)),
             self.target.astype(dtype),
             self.weights.astype(dtype),
+            self.weights.astype(dtype),
         )
         adam = RecordingAdam(len(parameters), parameters.dtype)
         loss = trainer.epoch(data, parameters, adam, 0.0, np.random.RandomState(0))
@@ -207,31 +208,31 @@ class RecordingAdam(Adam):
 
 
 @pytest.mark.parametrize("kind", ["equal", "ragged", "missing"])
-@pytest.mark.parametrize(
-    ("hidden", "bidirectional"),
-    [((4,), False), ((3, 5), False), ((2, 3, 4), False), ((2, 3), True)],
-    ids=str,
-)
+@pytest.mark.parametrize("hidden", [(4,), (3, 5), (2, 3, 4)], ids=str)
 @pytest.mark.parametrize(
     ("loss", "n_outputs"),
     [
         ("squared_error", 1),
         ("squared_error", 3),
-        ("absolute_error", 2),
-        ("huber", 2),
-        ("quantile", 2),
-        ("poisson", 2),
         ("categorical", 2),
         ("categorical", 3),
         ("binary", 1),
         ("binary", 3),
     ],
 )
-def test_gradient_equals_finite_differences(loss, n_outputs, hidden, bidirectional, kind):
+def test_gradient_equals_finite_differences(loss, n_outputs, hidden, kind):
     lengths = [7, 3, 0, 7, 5, 1, 3] if kind == "ragged" else [6] * 4
-    problem = Problem.draw(loss, lengths, hidden, n_outputs, bidirectional=bidirectional)
+    problem = Problem.draw(loss, lengths, hidden, n_outputs)
     if kind == "missing":
         problem = problem.without_some_steps()
+    assert_gradient(problem.gradient, problem.finite_differences, rtol=1e-7)
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_gradient_of_two_directions_equals_finite_differences(loss):
+    """Every loss; no parameter is so close to a kink that a difference would span it."""
+    problem = Problem.draw(loss, [6, 3, 0, 6, 5, 1], (2, 3), bidirectional=True)
+    problem = problem.without_some_steps(0.2)
     assert_gradient(problem.gradient, problem.finite_differences, rtol=1e-7)
 
 

@@ -142,7 +142,7 @@ def test_a_transformed_target():
 
 
 def test_a_transformed_target_of_two_outputs():
-    both_series = np.column_stack([NEXT, SERIES[:, 1]])
+    both_series = np.column_stack([NEXT, SERIES[:, 1] ** 2])
     transformed = TransformedTargetRegressor(forecaster(), transformer=StandardScaler())
     assert transformed.fit(SERIES, both_series).predict(SERIES).shape == (120, 2)
 
@@ -189,7 +189,7 @@ def test_calibration_of_sequences():
 
 
 def test_one_estimator_for_each_output():
-    Y = np.column_stack([NEXT, SERIES[:, 1]])
+    Y = np.column_stack([NEXT, SERIES[:, 1] ** 2])
     several = MultiOutputRegressor(forecaster()).fit(SERIES, Y)
     np.testing.assert_array_equal(
         several.predict(SERIES)[:, 0], forecaster().fit(SERIES, NEXT).predict(SERIES)

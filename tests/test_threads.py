@@ -82,6 +82,7 @@ def test_training_in_two_lanes_gives_the_same_bits(batch_size, n_columns, monkey
         np.arange(n_samples),
         rng.normal(size=(1, n_samples)),
         rng.uniform(size=n_samples),
+        np.ones(n_samples),
     )
     trained = []
     with one_blas_thread():

@@ -78,7 +78,7 @@ def assert_refused(cls, X, error, message, *, y=None, kind="dense", predict=True
         (np.zeros((0, 5)), "0 sample"),
         (np.zeros((20, 0)), "0 feature"),
         (np.zeros(20), "Expected 2D array, got 1D array"),
-        ([], "Expected 2D array, got 1D array"),
+        ([], "a list of 0 sample"),
         (None, "Expected 2D array, got scalar"),
         (3.0, "Expected 2D array, got scalar"),
         ([np.empty((0, 2))] * 3, "no time step at all"),
@@ -533,7 +533,7 @@ def test_a_validation_set_without_early_stopping(cls):
         (["X_val"], "X_val is provided, but y_val was not provided"),
         (["y_val"], "y_val is provided, but X_val was not provided"),
         (["X_val", "sample_weight_val"], "X_val is provided, but y_val was not provided"),
-        (["sample_weight_val"], "sample_weight_val is provided, but X_val"),
+        (["sample_weight_val"], "sample_weight_val is provided, but X_val was not provided"),
     ],
     ids=["X_val", "y_val", "X_val and weights", "weights"],
 )
@@ -655,7 +655,7 @@ def test_class_weights_that_do_not_fit_the_target(class_weight, y, error):
 def test_a_trained_network_keeps_its_form(cls, changed):
     y = make_target(cls, DENSE)
     estimator = quick(cls, warm_start=True).fit(DENSE, y).set_params(**changed)
-    message = f"{next(iter(changed))} is now .*, but training was to go on with a network of"
+    message = f"{next(iter(changed))} is now .*, but training was to go on with a network that"
     for call in (estimator.fit, lambda X, y: partial_fit(estimator, X, y)):
         with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=message):
             call(DENSE, y)

@@ -203,7 +203,7 @@ def test_set_output_of_a_pipeline_with_3d_windows():
     pipeline = make_pipeline(
         StandardScaler(), SlidingWindow(3), LSTMRegressor(2, max_iter=2, random_state=0)
     )
-    y = np.arange(10.0)
+    y = np.random.RandomState(0).normal(size=10)
     expected = pipeline.fit(FRAME, y).predict(FRAME)
     np.testing.assert_array_equal(
         clone(pipeline).set_output(transform="pandas").fit(FRAME, y).predict(FRAME), expected

