@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sklstm.classifier import LSTMClassifier
-    from sklstm.displays import LossCurveDisplay
+    from sklstm.displays import ForecastDisplay, LossCurveDisplay
     from sklstm.regressor import LSTMRegressor
     from sklstm.windowing import SlidingWindow, forecast_targets, make_windows
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "ForecastDisplay",
     "LSTMClassifier",
     "LSTMRegressor",
     "LossCurveDisplay",
@@ -23,6 +24,7 @@ __all__ = [
 
 # Loaded when first asked for (PEP 562), so that sklstm.nn imports with NumPy alone.
 _MODULES = {
+    "ForecastDisplay": "sklstm.displays",
     "LSTMClassifier": "sklstm.classifier",
     "LSTMRegressor": "sklstm.regressor",
     "LossCurveDisplay": "sklstm.displays",

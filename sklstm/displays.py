@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["LossCurveDisplay"]
+__all__ = ["ForecastDisplay", "LossCurveDisplay"]
 
 
 def _new_axes(ax: Axes | None) -> Axes:
@@ -159,4 +159,158 @@ class LossCurveDisplay:
             )
             lines.append(self.best_line_)
         self.ax_.legend(handles=lines, loc="center right")
+        return self
+
+
+class ForecastDisplay:
+    """Observed and predicted values of a series, with an interval and the end of training.
+
+    Use :meth:`from_predictions` to make one.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_rows,)
+        Observed values; NaN where there is none.
+    y_pred : array-like of shape (n_rows,)
+        Predicted values; NaN where there is none.
+    lower, upper : array-like of shape (n_rows,), default=None
+        Bounds of an interval.
+    index : array-like of shape (n_rows,), default=None
+        Where the rows lie, for instance dates; 0, 1, ... if None.
+    cutoff : default=None
+        Where training ended, on the same scale.
+    name : str, default=None
+        Name of the forecast in the legend.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the series.
+    figure_ : matplotlib Figure
+        The figure.
+    true_line_, pred_line_ : matplotlib Line2D
+        Observed and predicted values.
+    band_ : matplotlib PolyCollection or None
+        The interval.
+    cutoff_line_ : matplotlib Line2D or None
+        The end of training.
+
+    Examples
+    --------
+    >>> from sklstm import ForecastDisplay
+    >>> display = ForecastDisplay.from_predictions(
+    ...     [1.0, 2.0, 3.0], [1.2, 1.9, 3.1], lower=[0.8, 1.5, 2.6], upper=[1.6, 2.3, 3.5]
+    ... )
+    >>> display.pred_line_.get_label()
+    'predicted'
+    """
+
+    def __init__(
+        self,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        *,
+        lower: ArrayLike | None = None,
+        upper: ArrayLike | None = None,
+        index: ArrayLike | None = None,
+        cutoff: Any = None,
+        name: str | None = None,
+    ) -> None:
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.lower = lower
+        self.upper = upper
+        self.index = index
+        self.cutoff = cutoff
+        self.name = name
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: ArrayLike,
+        y_pred: ArrayLike,
+        *,
+        lower: ArrayLike | None = None,
+        upper: ArrayLike | None = None,
+        index: ArrayLike | None = None,
+        cutoff: Any = None,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **line_kw: Any,
+    ) -> Self:
+        """Draw a forecast.
+
+        Parameters
+        ----------
+        y_true, y_pred : array-like of shape (n_rows,)
+            Observed and predicted values; NaN where there is none.
+        lower, upper : array-like of shape (n_rows,), default=None
+            Bounds of an interval, both or neither.
+        index : array-like of shape (n_rows,), default=None
+            Where the rows lie, for instance dates; that of ``y_true`` if it is a pandas Series,
+            else 0, 1, ...
+        cutoff : default=None
+            Where training ended, on the same scale.
+        name : str, default=None
+            Name of the forecast in the legend.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        **line_kw : dict
+            Keyword arguments of :meth:`matplotlib.axes.Axes.plot` for the predicted values.
+
+        Returns
+        -------
+        ForecastDisplay
+            What was drawn.
+        """
+        if (lower is None) != (upper is None):
+            raise ValueError("An interval needs both lower and upper, but only one was given.")
+        if index is None and hasattr(y_true, "iloc"):
+            index = y_true.index
+        check_consistent_length(y_true, y_pred, lower, upper, index)
+        display = cls(
+            y_true, y_pred, lower=lower, upper=upper, index=index, cutoff=cutoff, name=name
+        )
+        return display.plot(ax=ax, **line_kw)
+
+    def plot(self, ax: Axes | None = None, *, name: str | None = None, **line_kw: Any) -> Self:
+        """Draw the forecast.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure if None.
+        name : str, default=None
+            Name of the forecast in the legend; that given before if None.
+        **line_kw : dict
+            Keyword arguments of :meth:`matplotlib.axes.Axes.plot` for the predicted values.
+
+        Returns
+        -------
+        ForecastDisplay
+            Itself.
+        """
+        self.ax_ = _new_axes(ax)
+        self.figure_ = self.ax_.figure
+        y_true, y_pred = np.asarray(self.y_true), np.asarray(self.y_pred)
+        x = np.arange(len(y_true)) if self.index is None else np.asarray(self.index)
+        (self.true_line_,) = self.ax_.plot(x, y_true, color="black", label="observed")
+        label = name or self.name or "predicted"
+        (self.pred_line_,) = self.ax_.plot(x, y_pred, **{"label": label, **line_kw})
+        self.band_ = self.cutoff_line_ = None
+        if self.lower is not None and self.upper is not None:
+            self.band_ = self.ax_.fill_between(
+                x,
+                np.asarray(self.lower),
+                np.asarray(self.upper),
+                color=self.pred_line_.get_color(),
+                alpha=0.25,
+                linewidth=0,
+                label="interval",
+            )
+        if self.cutoff is not None:
+            self.cutoff_line_ = self.ax_.axvline(
+                self.cutoff, color="gray", linestyle=":", label="end of training"
+            )
+        self.ax_.legend()
         return self

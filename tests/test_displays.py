@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklstm import LossCurveDisplay, LSTMClassifier, LSTMRegressor, SlidingWindow
+from sklstm import ForecastDisplay, LossCurveDisplay, LSTMClassifier, LSTMRegressor, SlidingWindow
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -86,3 +86,42 @@ def test_matplotlib_is_asked_for_when_drawing_only():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "pip install 'sklstm[plot]'" in result.stdout, result.stderr
+
+
+def test_a_forecast():
+    y_true, y_pred = np.arange(5.0), np.arange(5.0) + 0.1
+    dates = np.datetime64("2020-01-01") + np.arange(5)
+    display = ForecastDisplay.from_predictions(
+        y_true,
+        y_pred,
+        lower=y_pred - 1,
+        upper=y_pred + 1,
+        index=dates,
+        cutoff=dates[2],
+        name="LSTM",
+    )
+    np.testing.assert_array_equal(display.true_line_.get_ydata(), y_true)
+    np.testing.assert_array_equal(display.pred_line_.get_ydata(), y_pred)
+    np.testing.assert_array_equal(display.pred_line_.get_xdata(), dates)
+    corners = display.band_.get_paths()[0].vertices[:, 1]
+    assert corners.min() == y_pred.min() - 1
+    assert corners.max() == y_pred.max() + 1
+    assert set(display.cutoff_line_.get_xdata()) == {dates[2]}
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["observed", "LSTM", "interval", "end of training"]
+
+
+def test_a_forecast_of_a_series_has_its_index():
+    pd = pytest.importorskip("pandas")
+    y = pd.Series([1.0, 2.0], index=pd.period_range("2020", periods=2, freq="Y").to_timestamp())
+    display = ForecastDisplay.from_predictions(y, [1.0, np.nan], color="red")
+    assert list(display.true_line_.get_xdata()) == list(y.index.to_numpy())
+    assert display.pred_line_.get_color() == "red"
+    assert display.band_ is display.cutoff_line_ is None
+
+
+def test_a_forecast_that_cannot_be_drawn():
+    with pytest.raises(ValueError, match="both lower and upper"):
+        ForecastDisplay.from_predictions([1.0], [1.0], lower=[0.0])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        ForecastDisplay.from_predictions([1.0], [1.0, 2.0])
