@@ -1,2 +1,167 @@
-def write_report(r, d): pass
-def print_tables(r): print({k: v["same_draws"] for k, v in r.items()}); print({k: v["seconds"] for k, v in r.items()})
+"""Tables and pictures of how good the forecasts and the classifiers are."""
+
+import csv
+import io
+
+import numpy as np
+from scipy.stats import ttest_ind
+
+NAMES = {
+    "naive": "naive",
+    "seasonal naive": "seasonal naive",
+    "ridge": "ridge",
+    "neighbour": "nearest neighbour",
+    "linear": "linear",
+    "summaries": "linear on summaries",
+    "boosting": "boosting",
+    "mlp": "MLP",
+    "torch": "PyTorch LSTM",
+    "sklstm": "sklstm",
+}
+COLORS = {"sklstm": "tab:blue", "torch": "tab:orange"}
+MARKERS = dict(zip(NAMES, "|xsvsP^DoO", strict=True)) | {"sklstm": "o"}
+
+
+def of_kind(results, kind):
+    return {name: result for name, result in results.items() if result["kind"] == kind}
+
+
+def is_error(result):
+    return result["metric"] == "RMSE"
+
+
+def best_model(result):
+    means = {model: np.mean(scores) for model, scores in result["scores"].items()}
+    return (min if is_error(result) else max)(means, key=means.get)
+
+
+def number(value, result):
+    if not is_error(result):
+        return f"{value:.3f}"
+    size = np.mean(result["scores"]["sklstm"])
+    digits = max(0, 2 - int(np.floor(np.log10(size))))
+    return f"{value:,.{digits}f}"
+
+
+def cell(result, model):
+    """Mean and, over seeds, standard deviation; the best of a set in bold."""
+    scores = result["scores"].get(model)
+    if scores is None:
+        return ""
+    text = number(np.mean(scores), result)
+    if model == best_model(result):
+        text = f"**{text}**"
+    return text if len(scores) == 1 else f"{text} ± {number(np.std(scores, ddof=1), result)}"
+
+
+def compare(result):
+    """How much better PyTorch's mean is, in standard deviations of a seed, and Welch's p."""
+    ours, theirs = (np.array(result["scores"][model]) for model in ("sklstm", "torch"))
+    sign = -1 if is_error(result) else 1
+    gap = sign * (theirs.mean() - ours.mean())
+    spread = np.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / 2)
+    if spread == 0:
+        return 0.0, 1.0
+    return gap / spread, float(ttest_ind(sign * theirs, sign * ours, equal_var=False).pvalue)
+
+
+def tables(results):
+    """Name, header and rows of each table."""
+    for name, kind in (("forecasts", "forecast"), ("sequences", "sequences")):
+        chosen = of_kind(results, kind)
+        models = [m for m in NAMES if any(m in result["scores"] for result in chosen.values())]
+        yield (
+            name,
+            ["set", "training", "test", *(NAMES[model] for model in models)],
+            [
+                [set_, result["n_train"], result["n_test"], *(cell(result, m) for m in models)]
+                for set_, result in chosen.items()
+            ],
+        )
+    yield (
+        "torch",
+        ["set", "seeds", "sklstm", "PyTorch", "gap / spread", "p", "same draws"],
+        [
+            [
+                set_,
+                len(result["scores"]["sklstm"]),
+                *(cell(result, model).replace("*", "") for model in ("sklstm", "torch")),
+                f"{compare(result)[0]:+.2f}",
+                f"{compare(result)[1]:.2f}",
+                f"{result['same_draws']:.0e}",
+            ]
+            for set_, result in results.items()
+        ],
+    )
+
+
+def print_tables(results):
+    for name, header, rows in tables(results):
+        print(f"\n{name}")
+        lines = [[str(value) for value in line] for line in (header, *rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            print("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)))
+
+
+def write_report(results, folder):
+    """Write tables as CSV and pictures as SVG."""
+    folder.mkdir(exist_ok=True)
+    for name, header, rows in tables(results):
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows([header, *rows])
+        (folder / f"{name}.csv").write_text(text.getvalue(), encoding="utf-8")
+    forecasts = of_kind(results, "forecast")
+    relative = {
+        name: {
+            model: np.array(scores) / result["scores"]["naive"][0]
+            for model, scores in result["scores"].items()
+        }
+        for name, result in forecasts.items()
+    }
+    draw(relative, "RMSE / RMSE of the naive forecast (less is better)", folder / "forecasts.svg")
+    sequences = {
+        name: {model: np.array(scores) for model, scores in result["scores"].items()}
+        for name, result in of_kind(results, "sequences").items()
+    }
+    draw(sequences, "accuracy on the test part (more is better)", folder / "sequences.svg")
+
+
+def draw(sets, label, path):
+    """Draw a row for each set: a mark for each model, for the LSTMs one for each seed."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots(figsize=(9, 1 + 0.5 * len(sets)), layout="constrained")
+    models = [model for model in NAMES if any(model in scores for scores in sets.values())]
+    for model in models:
+        is_lstm = model in COLORS
+        # The two LSTMs below and above the line of a set, the others on it.
+        shift = {"sklstm": 0.18, "torch": -0.18}.get(model, 0)
+        points = [
+            (value, row + shift)
+            for row, scores in enumerate(sets.values())
+            for value in (scores.get(model, []) if is_lstm else scores.get(model, [])[:1])
+        ]
+        if not is_lstm:
+            points = [
+                (np.mean(scores[model]), row)
+                for row, scores in enumerate(sets.values())
+                if model in scores
+            ]
+        ax.scatter(
+            *np.transpose(points),
+            label=NAMES[model],
+            marker=MARKERS[model] if not is_lstm else "o",
+            color=COLORS.get(model, "0.45"),
+            s=22,
+        )
+    ax.set_yticks(range(len(sets)), list(sets))
+    ax.set(xlabel=label)
+    ax.invert_yaxis()
+    ax.grid(axis="y", linewidth=0.3)
+    figure.legend(loc="outside upper center", ncols=5, frameon=False)
+    with mpl.rc_context({"svg.hashsalt": "sklstm"}):
+        figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)

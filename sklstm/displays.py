@@ -227,7 +227,7 @@ class ForecastDisplay:
     @classmethod
     def from_predictions(
         cls,
-        y_true: ArrayLike,
+        y_true: Any,
         y_pred: ArrayLike,
         *,
         lower: ArrayLike | None = None,

@@ -63,7 +63,7 @@ def test_on_given_axes_again_and_with_keywords():
 
 def test_of_a_pipeline_the_last_step():
     series = np.random.RandomState(0).normal(size=(50, 1))
-    model = make_pipeline(StandardScaler(), SlidingWindow(4), LSTMRegressor(2, max_iter=2, tol=9))
+    model = make_pipeline(StandardScaler(), SlidingWindow(4, lag=1), LSTMRegressor(2, max_iter=2))
     with pytest.warns(UserWarning, match="converged"):
         model.fit(series, series[:, 0])
     display = LossCurveDisplay.from_estimator(model)
