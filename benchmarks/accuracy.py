@@ -8,7 +8,6 @@ before anything was measured, and no model is chosen by what it does on test row
 
 import argparse
 import json
-import sys
 import time
 import warnings
 from functools import partial
@@ -34,12 +33,31 @@ from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 RESULTS = Path(__file__).with_name("accuracy.json")
 DOCS = Path(__file__).parents[1] / "docs" / "accuracy"
 
+ALPHAS = np.logspace(-3, 4, 15)
 MLP = {"max_iter": 500}  # the default 200 epochs end before the loss does
 
 
 def standardised(model):
     """Standardise the target, as LSTMRegressor does."""
     return TransformedTargetRegressor(model, transformer=StandardScaler())
+
+
+def linear_model(classify):
+    if classify:
+        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    return make_pipeline(StandardScaler(), RidgeCV(ALPHAS))
+
+
+def boosting(classify, seed):
+    if classify:
+        return HistGradientBoostingClassifier(random_state=seed)
+    return HistGradientBoostingRegressor(random_state=seed)
+
+
+def mlp(classify, seed):
+    if classify:
+        return MLPClassifier(random_state=seed, **MLP)
+    return standardised(MLPRegressor(random_state=seed, **MLP))
 
 
 # Forecasts.
@@ -65,15 +83,9 @@ def forecasters(task):
     return {
         "sklstm": (lstm, True),
         "torch": (partial(lstm, wrap=TorchLSTM), True),
-        "ridge": (partial(on_lags, lambda seed: RidgeCV(np.logspace(-3, 4, 15))), False),
-        "boosting": (
-            partial(on_lags, lambda seed: HistGradientBoostingRegressor(random_state=seed)),
-            False,
-        ),
-        "mlp": (
-            partial(on_lags, lambda seed: standardised(MLPRegressor(random_state=seed, **MLP))),
-            True,
-        ),
+        "ridge": (partial(on_lags, lambda seed: RidgeCV(ALPHAS)), False),
+        "boosting": (partial(on_lags, partial(boosting, False)), False),
+        "mlp": (partial(on_lags, partial(mlp, False)), True),
     }
 
 
@@ -134,11 +146,9 @@ def flat(X, n_timesteps):
     return rows.reshape(len(X), -1)
 
 
-def summaries(X):
+def summaries(X, n_timesteps):
     """Mean, spread, least and greatest value of each feature, and the length."""
-    return np.array(
-        [np.r_[x.mean(0), x.std(0), x.min(0), x.max(0), len(x)] for x in X]
-    )
+    return np.array([np.r_[x.mean(0), x.std(0), x.min(0), x.max(0), len(x)] for x in X])
 
 
 def scaled(X_train, X_test):
@@ -150,78 +160,60 @@ def scaled(X_train, X_test):
     return tuple(np.stack(part) for part in parts)
 
 
-def benchmark_sequences(task):
-    divisions = []
-    for X_train, y_train, X_test, y_test in task.load():
-        divisions.append((*scaled(X_train, X_test), y_train, y_test))
-    classify = divisions[0][2].dtype.kind != "f"
-    lstm = LSTMClassifier if classify else LSTMRegressor
-    is_ragged = isinstance(divisions[0][0], list)
-
-    def whole(X_train, X_test):
-        return X_train, X_test
-
-    def flattened(X_train, X_test):
-        n_timesteps = max(map(len, X_train))
-        return flat(X_train, n_timesteps), flat(X_test, n_timesteps)
-
-    def summarised(X_train, X_test):
-        return summaries(X_train), summaries(X_test)
-
-    def linear(seed):
-        if classify:
-            return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 15)))
-
-    def neighbour(seed):
-        return KNeighborsClassifier(1) if classify else KNeighborsRegressor()
-
-    def boosting(seed):
-        model = HistGradientBoostingClassifier if classify else HistGradientBoostingRegressor
-        return model(random_state=seed)
-
-    def mlp(seed):
-        if classify:
-            return MLPClassifier(random_state=seed, **MLP)
-        return standardised(MLPRegressor(random_state=seed, **MLP))
-
-    def score(make, prepare, seed):
-        values, sizes = [], []
-        for X_train, X_test, y_train, y_test in divisions:
-            X_train, X_test = prepare(X_train, X_test)
-            values.append(make(seed).fit(X_train, y_train).score(X_test, y_test))
-            sizes.append(len(y_test))
-        return np.average(values, weights=sizes)
-
+def sequence_models(task, classify, is_ragged):
+    """Models as functions of a seed, what they read of the sequences, whether the seed matters."""
+    lstm = partial(LSTMClassifier if classify else LSTMRegressor, **task.params)
     models = {
-        "sklstm": (lambda seed: lstm(random_state=seed, **task.params), whole, True),
-        "torch": (
-            lambda seed: TorchLSTM(lstm(random_state=seed, **task.params)), whole, True
+        "sklstm": (lambda seed: lstm(random_state=seed), None, True),
+        "torch": (lambda seed: TorchLSTM(lstm(random_state=seed)), None, True),
+        "neighbour": (
+            lambda seed: KNeighborsClassifier(1) if classify else KNeighborsRegressor(),
+            flat,
+            False,
         ),
-        "neighbour": (neighbour, flattened, False),
-        "linear": (linear, flattened, False),
-        "boosting": (boosting, flattened, False),
-        "mlp": (mlp, flattened, True),
+        "linear": (lambda seed: linear_model(classify), flat, False),
+        "boosting": (partial(boosting, classify), flat, False),
+        "mlp": (partial(mlp, classify), flat, True),
     }
     if is_ragged:
-        models["summaries"] = (linear, summarised, False)
+        models["summaries"] = (lambda seed: linear_model(classify), summaries, False)
+    return models
+
+
+def benchmark_sequences(task):
+    divisions = [
+        (*scaled(X_train, X_test), y_train, y_test)
+        for X_train, y_train, X_test, y_test in task.load()
+    ]
+    X_train, _, y_train, _ = divisions[0]
+    classify = y_train.dtype.kind != "f"
+
+    def score(make, features, seed):
+        """Score all test parts together."""
+        scores = []
+        for X_train, X_test, y_train, y_test in divisions:
+            if features is not None:
+                n_timesteps = max(map(len, X_train))
+                X_train, X_test = features(X_train, n_timesteps), features(X_test, n_timesteps)
+            scores.append(make(seed).fit(X_train, y_train).score(X_test, y_test))
+        return np.average(scores, weights=[len(division[3]) for division in divisions])
+
     scores, seconds = {}, {}
-    for name, (make, prepare, is_random) in models.items():
+    models = sequence_models(task, classify, isinstance(X_train, list))
+    for name, (make, features, is_random) in models.items():
         scores[name], seconds[name] = timed(
-            partial(score, make, prepare), task.n_seeds if is_random else 1
+            partial(score, make, features), task.n_seeds if is_random else 1
         )
-    X_train, X_test, y_train, y_test = divisions[0]
-    lengths = sorted({len(x) for x in X_train})
     return {
         "kind": "sequences",
         "metric": "accuracy" if classify else "R^2",
         "n_train": len(y_train),
         "n_test": sum(len(division[3]) for division in divisions),
-        "shape": [lengths[0], lengths[-1], X_train[0].shape[1]],
+        "shape": [min(map(len, X_train)), max(map(len, X_train)), X_train[0].shape[1]],
         "params": task.params,
         "scores": scores,
         "seconds": seconds,
-        "same_draws": same_draws(lstm, X_train, y_train),
+        "same_draws": same_draws(LSTMClassifier if classify else LSTMRegressor, X_train, y_train),
     }
 
 

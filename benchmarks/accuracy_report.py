@@ -19,7 +19,9 @@ NAMES = {
     "sklstm": "sklstm",
 }
 COLORS = {"sklstm": "tab:blue", "torch": "tab:orange"}
-MARKERS = dict(zip(NAMES, "|xsvsP^DoO", strict=True)) | {"sklstm": "o"}
+MARKERS = dict(zip(NAMES, "|xsvsP^Doo", strict=True))
+# The two LSTMs, of which every seed is drawn, stand below and above the line of their set.
+SHIFTS = {"sklstm": 0.18, "torch": -0.18}
 
 
 def of_kind(results, kind):
@@ -128,6 +130,10 @@ def write_report(results, folder):
     draw(sequences, "accuracy on the test part (more is better)", folder / "sequences.svg")
 
 
+def mean(scores):
+    return [] if scores is None else [np.mean(scores)]
+
+
 def draw(sets, label, path):
     """Draw a row for each set: a mark for each model, for the LSTMs one for each seed."""
     import matplotlib as mpl
@@ -136,24 +142,15 @@ def draw(sets, label, path):
     figure, ax = plt.subplots(figsize=(9, 1 + 0.5 * len(sets)), layout="constrained")
     models = [model for model in NAMES if any(model in scores for scores in sets.values())]
     for model in models:
-        is_lstm = model in COLORS
-        # The two LSTMs below and above the line of a set, the others on it.
-        shift = {"sklstm": 0.18, "torch": -0.18}.get(model, 0)
         points = [
-            (value, row + shift)
+            (value, row + SHIFTS.get(model, 0))
             for row, scores in enumerate(sets.values())
-            for value in (scores.get(model, []) if is_lstm else scores.get(model, [])[:1])
+            for value in (scores.get(model, []) if model in SHIFTS else mean(scores.get(model)))
         ]
-        if not is_lstm:
-            points = [
-                (np.mean(scores[model]), row)
-                for row, scores in enumerate(sets.values())
-                if model in scores
-            ]
         ax.scatter(
             *np.transpose(points),
             label=NAMES[model],
-            marker=MARKERS[model] if not is_lstm else "o",
+            marker=MARKERS[model],
             color=COLORS.get(model, "0.45"),
             s=22,
         )

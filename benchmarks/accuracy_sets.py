@@ -11,6 +11,11 @@ from sklearn.model_selection import GroupKFold, train_test_split
 
 from sklstm.datasets import load_airline, load_sunspots
 
+
+def as_it_is(values, before=None):
+    return values
+
+
 @dataclass
 class Forecast:
     """A series to forecast one step ahead, and how.
@@ -42,8 +47,8 @@ class Forecast:
     window_size: int
     test_size: int
     n_origins: int = 3
-    forward: callable = staticmethod(lambda columns: columns)
-    backward: callable = staticmethod(lambda forecast, before: forecast)
+    forward: callable = as_it_is
+    backward: callable = as_it_is
     params: dict = field(default_factory=dict)
     n_seeds: int = 5
 
@@ -161,9 +166,7 @@ FORECASTS = {
     "macrodata": Forecast(macrodata, 4, 8, 12, **GROWTH | {"forward": macrodata_forward}),
     "elnino": Forecast(elnino, 12, 24, 48, n_origins=2, params={"max_iter": 100}, n_seeds=3),
     "seattle": Forecast(
-        partial(
-            read_csv, "vega_datasets", "_data", "seattle-weather.csv", columns=[2, 3, 1, 4]
-        ),
+        partial(read_csv, "vega_datasets", "_data", "seattle-weather.csv", columns=[2, 3, 1, 4]),
         365,
         14,
         183,
@@ -171,11 +174,21 @@ FORECASTS = {
         params={"max_iter": 60},
         n_seeds=3,
     ),
-    "co2": Forecast(co2, 52, 52, 104, n_origins=2, params={"max_iter": 30}, n_seeds=3, **DIFFERENCE),
-    "taylor": Forecast(
-        partial(from_source, "taylor"), 336, 48, 336, n_origins=2, params={"max_iter": 30}, n_seeds=3
+    "co2": Forecast(
+        co2, 52, 52, 104, n_origins=2, params={"max_iter": 30}, n_seeds=3, **DIFFERENCE
     ),
-    "noisy sines": Forecast(noisy_sines, 660, 40, 100, n_origins=2, params={"max_iter": 60}, n_seeds=3),
+    "taylor": Forecast(
+        partial(from_source, "taylor"),
+        336,
+        48,
+        336,
+        n_origins=2,
+        params={"max_iter": 30},
+        n_seeds=3,
+    ),
+    "noisy sines": Forecast(
+        noisy_sines, 660, 40, 100, n_origins=2, params={"max_iter": 60}, n_seeds=3
+    ),
 }
 
 
