@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,47 @@ _BLOCK_ROWS = 1 << 16
 
 
 @dataclass(frozen=True)
+class _Position:
+    """Where a series stands in a pandas index.
+
+    Parameters
+    ----------
+    first, last : label
+        Its first and its last row so far.
+    step : number, Timedelta, DateOffset or None
+        From one label to the next; None where that differs.
+    """
+
+    first: Any
+    last: Any
+    step: Any
+
+    def n_missing_before(self, label: Any, n_most: int) -> int:
+        """Count the rows, up to ``n_most``, between the last one and a later label."""
+        try:
+            follows = bool(label > self.last)
+        except TypeError as error:
+            raise ValueError(
+                f"X begins at {label!r}, which cannot be compared with {self.last!r}, where the "
+                "fitted rows end."
+            ) from error
+        if not follows:
+            raise ValueError(
+                f"X begins at {label!r}. Its rows neither begin with the fitted ones, the first of "
+                f"which is {self.first!r}, nor follow the last, {self.last!r}, so their past is "
+                "not known here. Give X from the first fitted row on, or rows that come after the "
+                "last one, or fit again."
+            )
+        n_missing = 0
+        if self.step is not None:
+            expected = self.last + self.step
+            while expected < label and n_missing < n_most:
+                expected += self.step
+                n_missing += 1
+        return n_missing
+
+
+@dataclass(frozen=True)
 class Context:
     """The past of rows that come in later.
 
@@ -26,85 +68,109 @@ class Context:
     ----------
     n_before : int
         Rows that a window reaches back at most; no more are kept.
-    before : mapping of ndarray
-        For each series the rows before the piece that was fitted last.
     tail : mapping of ndarray
-        The same including that piece: the past of what follows.
+        The newest rows of each series.
     n_rows : int
-        Rows of that piece.
+        Rows of the first fit.
     digest : bytes
-        By which it is recognised.
-    index : pandas Index or None
-        Its index, where that says something.
+        By which they are recognised.
+    positions : mapping of _Position, or None
+        Where each series stands in the index, if that says something.
+    counts_from_zero : bool
+        Whether the index was just 0, 1, 2, ...
     """
 
     n_before: int
-    before: Rows
     tail: Rows
     n_rows: int
     digest: bytes
-    index: Any
+    positions: Mapping[Hashable, _Position] | None
+    counts_from_zero: bool
 
     @classmethod
     def of(
-        cls,
-        rows: NDArray[Any],
-        groups: NDArray[Any] | None,
-        index: Any,
-        n_before: int,
-        earlier: Context | None = None,
+        cls, rows: NDArray[Any], groups: NDArray[Any] | None, index: Any, n_before: int
     ) -> Context:
-        """Make the context of a fitted piece, which follows an earlier one if that is given."""
-        before = {} if earlier is None else earlier.tail
-        tail = dict(before)
-        for name, members in members_of(groups, len(rows)):
-            together = [tail[name], rows[members]] if name in tail else [rows[members]]
-            newest = np.concatenate(together)
-            tail[name] = newest[max(0, len(newest) - n_before) :].copy()
-        return cls(n_before, before, tail, len(rows), _digest(rows, groups), index)
+        """Make the context of fitted rows."""
+        members = members_of(groups, len(rows))
+        tail = {name: _newest(rows[part], n_before) for name, part in members}
+        positions = None
+        if index is not None and all(_increases(index[part]) for _, part in members):
+            positions = {
+                name: _Position(labels[0], labels[-1], _step(labels))
+                for name, labels in ((name, index[part]) for name, part in members)
+            }
+        digest = _digest(rows, groups)
+        return cls(n_before, tail, len(rows), digest, positions, _counts_from_zero(index))
 
     def past_of(
         self, rows: NDArray[Any], groups: NDArray[Any] | None, index: Any, *, may_have_gap: bool
-    ) -> tuple[Rows, int]:
-        """Find the past of some rows, and how many rows are missing in between.
+    ) -> Rows:
+        """Find the past of each series in some rows; NaN where rows are missing in between.
 
-        Without an index that tells, rows that do not begin with the fitted piece are taken to
-        follow it.
+        Without an index that tells, rows that do not begin with those of the first fit are taken
+        to follow.
         """
-        if self.index is not None and index is not None and _is_telling(self.index, index):
-            return self._past_by_index(index, may_have_gap=may_have_gap)
-        if len(rows) >= self.n_rows:
-            part = slice(0, self.n_rows)
-            if _digest(rows[part], None if groups is None else groups[part]) == self.digest:
-                return self.before, 0
-        return self.tail, 0
+        members = members_of(groups, len(rows))
+        if self._is_telling(index):
+            return {
+                name: self._up_to(name, index[part], may_have_gap=may_have_gap)
+                for name, part in members
+                if name in self.tail and index[part][0] != self._position(name).first
+            }
+        begins = len(rows) >= self.n_rows and self.digest == _digest(
+            rows[: self.n_rows], None if groups is None else groups[: self.n_rows]
+        )
+        return {} if begins else self.tail
 
-    def _past_by_index(self, index: Any, *, may_have_gap: bool) -> tuple[Rows, int]:
-        if index[: self.n_rows].equals(self.index):
-            return self.before, 0
-        first, last = index[0], self.index[-1]
-        try:
-            follows = bool(first > last)
-        except TypeError as error:
+    def moved_on(
+        self, rows: NDArray[Any], groups: NDArray[Any] | None, index: Any, *, may_have_gap: bool
+    ) -> Context:
+        """Make the context after more rows."""
+        tail, positions = dict(self.tail), dict(self.positions or {})
+        is_telling = self._is_telling(index)
+        for name, part in members_of(groups, len(rows)):
+            past = tail.get(name)
+            if is_telling:
+                labels = index[part]
+                before = positions.get(name, _Position(labels[0], labels[0], None))
+                if past is not None:
+                    past = self._up_to(name, labels, may_have_gap=may_have_gap)
+                step = _step(labels) if before.step is None else before.step
+                positions[name] = _Position(before.first, labels[-1], step)
+            together = rows[part] if past is None else np.concatenate([past, rows[part]])
+            tail[name] = _newest(together, self.n_before)
+        return replace(self, tail=tail, positions=positions if is_telling else None)
+
+    def _position(self, name: Hashable) -> _Position:
+        assert self.positions is not None
+        return self.positions[name]
+
+    def _is_telling(self, index: Any) -> bool:
+        """Tell whether an index says how rows follow the fitted ones: counting from 0 does not."""
+        if self.positions is None or index is None:
+            return False
+        return not (self.counts_from_zero and _counts_from_zero(index))
+
+    def _up_to(self, name: Hashable, labels: Any, *, may_have_gap: bool) -> NDArray[Any]:
+        """Give the past of labels that follow."""
+        if not labels.is_monotonic_increasing:
             raise ValueError(
-                f"The index of X begins with {first!r}, which cannot be compared with {last!r}, "
-                "where the fitted rows end."
-            ) from error
-        if not follows:
-            raise ValueError(
-                f"The rows of X begin at {first!r}. They neither are the fitted rows, which begin "
-                f"at {self.index[0]!r} and end at {last!r}, nor follow them, so their past is not "
-                "known here. Give X from the first fitted row on, or rows that come after the "
-                "last one, or fit again."
+                "The index of X does not increase, so its rows are not in the order of time: sort "
+                "them, oldest first."
             )
-        n_missing = _n_missing(self.index, first)
-        if n_missing > 0 and not may_have_gap:
+        position = self._position(name)
+        n_missing = position.n_missing_before(labels[0], self.n_before)
+        if n_missing == 0:
+            return self.tail[name]
+        if not may_have_gap:
             raise ValueError(
-                f"{n_missing} row(s) are missing between the fitted rows, which end at {last!r}, "
-                f"and X, which begins at {first!r}. With padding='nan' they count as missing time "
-                "steps; otherwise give them too, or call partial_fit with them."
+                f"Rows are missing between {position.last!r}, where the fitted ones end, and "
+                f"{labels[0]!r}, where X begins. With padding='nan' they count as missing time "
+                "steps; otherwise call partial_fit with them first."
             )
-        return self.tail, n_missing
+        tail = self.tail[name]
+        return np.concatenate([tail, np.full((n_missing, tail.shape[1]), np.nan)])
 
 
 def members_of(
@@ -119,6 +185,10 @@ def members_of(
     return list(zip(names.tolist(), parts, strict=True))
 
 
+def _newest(rows: NDArray[Any], n_rows: int) -> NDArray[Any]:
+    return rows[max(0, len(rows) - n_rows) :].copy()
+
+
 def _digest(rows: NDArray[Any], groups: NDArray[Any] | None) -> bytes:
     """Condense rows into some bytes, a block at a time."""
     digest = hashlib.blake2b(digest_size=16)
@@ -130,31 +200,33 @@ def _digest(rows: NDArray[Any], groups: NDArray[Any] | None) -> bytes:
     return digest.digest()
 
 
-def _is_telling(fitted: Any, index: Any) -> bool:
-    """Tell whether two indexes say how rows follow each other: counting from zero does not."""
-    return not (_counts_from_zero(fitted) and _counts_from_zero(index))
+def _increases(labels: Any) -> bool:
+    """Tell whether labels are numbers or times that say what comes after what."""
+    is_ordered = labels.dtype.kind in "iufMm" or hasattr(labels, "freqstr")
+    return bool(is_ordered and labels.is_monotonic_increasing and labels.is_unique)
 
 
 def _counts_from_zero(index: Any) -> bool:
     return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1
 
 
-def _n_missing(index: Any, first: Any) -> int:
-    """Count the rows between the end of a regular index and a later label; 0 if irregular."""
+def _step(labels: Any) -> Any:
+    """Find what leads from each label to the next; None if it differs."""
+    if (freq := getattr(labels, "freq", None)) is not None:
+        return freq
+    if hasattr(labels, "step"):
+        return labels.step
+    if len(labels) < 2:
+        return None
+    steps = np.unique(np.diff(labels.to_numpy()))
+    if len(steps) == 1:
+        return labels[1] - labels[0]
+    if labels.dtype.kind != "M" or len(labels) < 3:
+        return None
+    # Months and the like, which are not all of one length.
     import pandas as pd
 
-    last = index[-1]
-    if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex | pd.PeriodIndex):
-        freq = index.freq
-        if freq is None and len(index) > 2:
-            freq = pd.infer_freq(index)
-        if freq is None:
-            return 0
-        between = pd.period_range if isinstance(index, pd.PeriodIndex) else pd.date_range
-        if isinstance(index, pd.TimedeltaIndex):
-            between = pd.timedelta_range
-        return max(0, len(between(last, first, freq=freq)) - 2)
-    steps = np.diff(index.to_numpy()) if index.dtype.kind in "iuf" else np.empty(0)
-    if len(steps) == 0 or (steps != steps[0]).any() or steps[0] <= 0:
-        return 0
-    return max(0, round((first - last) / steps[0]) - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about names of frequencies
+        name = pd.infer_freq(labels)
+        return None if name is None else pd.tseries.frequencies.to_offset(name)

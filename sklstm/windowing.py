@@ -79,14 +79,14 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
     Without ``flatten``, the output is a read-only view of a single copy of the series: no window
     is copied, however many rows they share. A panel of several series is copied.
 
-    With ``carry_context``, X in ``transform`` is one of two things. Either it begins with the
-    fitted rows, or is them; then the windows are those that ``fit_transform`` gave, and go on
-    from there. Or it follows the fitted rows. A pandas index tells which, and how many rows are
-    missing in between, which then count as missing time steps; rows that are neither are an
-    error. Without an index, or where both only count from zero, rows that do not begin with the
-    fitted ones are *taken to follow them directly*. The state of the transformer does not change
-    in ``transform``: a live system either gives all rows since the fit each time, or calls
-    ``partial_fit`` with each row once it has been used.
+    With ``carry_context``, X in ``transform`` is one of two things. Either it begins with the rows
+    of ``fit``, or is them; then the windows are those that ``fit_transform`` gave, and go on from
+    there. Or it follows what was fitted last. A pandas index tells which, for each series of a
+    panel, and how many rows are missing in between, which then count as missing time steps; rows
+    that are neither are an error. Without an index, or where both only count from zero, rows that
+    do not begin with those of ``fit`` are *taken to follow directly*. The state of the transformer
+    does not change in ``transform``: a live system either gives all rows since the fit each time,
+    or calls ``partial_fit`` with each row once it has been used.
 
     With ``lag=0`` a window holds its own row. If y is a column of X, or one up to shift and scale,
     the model sees what it is to predict; ``fit`` warns of that.
@@ -195,8 +195,9 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         self._validate_params()
         series, groups = self._check(X, reset=False)
         if self.carry_context:
-            earlier = self._checked_context()
-            self._context = Context.of(series, groups, _index_of(X), self._n_before, earlier)
+            self._context = self._checked_context().moved_on(
+                series, groups, _index_of(X), may_have_gap=self.padding == "nan"
+            )
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[Any]:
@@ -217,19 +218,15 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         series, groups = self._check(X, reset=False)
         past: Rows = {}
-        n_missing = 0
         if self.carry_context:
-            past, n_missing = self._checked_context().past_of(
+            past = self._checked_context().past_of(
                 series, groups, _index_of(X), may_have_gap=self.padding == "nan"
             )
         members = members_of(groups, len(series))
         if len(members) == 1:
-            windows = self._windows(series, past.get(members[0][0]), n_missing)
+            windows = self._windows(series, past.get(members[0][0]))
         else:
-            parts = [
-                (rows, self._windows(series[rows], past.get(name), n_missing))
-                for name, rows in members
-            ]
+            parts = [(rows, self._windows(series[rows], past.get(name))) for name, rows in members]
             shape = len(series), self.window_size, series.shape[1]
             windows = np.empty(shape, np.result_type(*(part.dtype for _, part in parts)))
             for rows, part in parts:
@@ -304,18 +301,13 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             raise ValueError("X holds nothing but the group_column.")
         return position
 
-    def _windows(
-        self, series: NDArray[Any], past: NDArray[Any] | None, n_missing: int
-    ) -> NDArray[Any]:
+    def _windows(self, series: NDArray[Any], past: NDArray[Any] | None) -> NDArray[Any]:
         """Make the windows of one series, whose past may be known."""
         n_rows, n_features = series.shape
-        known = [] if past is None else [past]
-        if n_missing > 0 and known:
-            known.append(np.full((min(n_missing, self._n_before), n_features), np.nan))
-        first = known[0][:1] if known and len(known[0]) else series[:1]
-        n_known = sum(map(len, known))
-        padding = self._padding_rows(first, max(0, self._n_before - n_known))
-        padded = np.concatenate([padding, *known, series])
+        known = series[:0] if past is None else past
+        first = known[:1] if len(known) else series[:1]
+        padding = self._padding_rows(first, max(0, self._n_before - len(known)))
+        padded = np.concatenate([padding, known, series])
         padded = padded[len(padded) - n_rows - self._n_before :]
         per_row, per_feature = padded.strides
         # The window of row t starts in row t of the padded series.
