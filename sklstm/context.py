@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
@@ -15,8 +14,8 @@ __all__ = ["Context", "Rows", "members_of"]
 
 Rows = Mapping[Hashable, NDArray[Any]]  # the newest rows of each series of a panel
 
-# Rows that are turned into bytes at once.
-_BLOCK_ROWS = 1 << 16
+# Rows by which those of fit are recognised.
+_N_SAMPLED = 256
 
 
 @dataclass(frozen=True)
@@ -54,10 +53,53 @@ class _Position:
         n_missing = 0
         if self.step is not None:
             expected = self.last + self.step
-            while expected < label and n_missing < n_most:
+            while expected < label and not _is_close(expected, label) and n_missing < n_most:
                 expected += self.step
                 n_missing += 1
         return n_missing
+
+
+@dataclass(frozen=True)
+class _Fingerprint:
+    """What rows are recognised by: up to rounding, as steps before may round differently.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many they are.
+    sample : ndarray of shape (n_sampled, n_features)
+        Some of them.
+    groups : list
+        Their series.
+    moments : ndarray of shape (2, n_features)
+        Mean and standard deviation of all.
+    """
+
+    n_rows: int
+    sample: NDArray[Any]
+    groups: list[Any]
+    moments: NDArray[Any]
+
+    @classmethod
+    def of(cls, rows: NDArray[Any], groups: NDArray[Any] | None) -> _Fingerprint:
+        """Take it of some rows."""
+        sampled = np.linspace(0, len(rows) - 1, min(len(rows), _N_SAMPLED)).astype(int)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # columns without a value
+            moments = np.array([np.nanmean(rows, axis=0), np.nanstd(rows, axis=0)], np.float64)
+        names = [] if groups is None else groups[sampled].tolist()
+        return cls(len(rows), rows[sampled].astype(np.float64), names, moments)
+
+    def begins(self, rows: NDArray[Any], groups: NDArray[Any] | None) -> bool:
+        """Tell whether other rows begin with these."""
+        if len(rows) < self.n_rows:
+            return False
+        part = slice(0, self.n_rows)
+        other = _Fingerprint.of(rows[part], None if groups is None else groups[part])
+        return self.groups == other.groups and all(
+            np.allclose(mine, theirs, rtol=1e-5, atol=1e-8, equal_nan=True)
+            for mine, theirs in ((self.sample, other.sample), (self.moments, other.moments))
+        )
 
 
 @dataclass(frozen=True)
@@ -70,10 +112,8 @@ class Context:
         Rows that a window reaches back at most; no more are kept.
     tail : mapping of ndarray
         The newest rows of each series.
-    n_rows : int
-        Rows of the first fit.
-    digest : bytes
-        By which they are recognised.
+    fitted : _Fingerprint
+        By which the rows of the first fit are recognised.
     positions : mapping of _Position, or None
         Where each series stands in the index, if that says something.
     counts_from_zero : bool
@@ -82,8 +122,7 @@ class Context:
 
     n_before: int
     tail: Rows
-    n_rows: int
-    digest: bytes
+    fitted: _Fingerprint
     positions: Mapping[Hashable, _Position] | None
     counts_from_zero: bool
 
@@ -100,8 +139,8 @@ class Context:
                 name: _Position(labels[0], labels[-1], _step(labels))
                 for name, labels in ((name, index[part]) for name, part in members)
             }
-        digest = _digest(rows, groups)
-        return cls(n_before, tail, len(rows), digest, positions, _counts_from_zero(index))
+        fitted = _Fingerprint.of(rows, groups)
+        return cls(n_before, tail, fitted, positions, _counts_from_zero(index))
 
     def past_of(
         self, rows: NDArray[Any], groups: NDArray[Any] | None, index: Any, *, may_have_gap: bool
@@ -118,10 +157,7 @@ class Context:
                 for name, part in members
                 if name in self.tail and index[part][0] != self._position(name).first
             }
-        begins = len(rows) >= self.n_rows and self.digest == _digest(
-            rows[: self.n_rows], None if groups is None else groups[: self.n_rows]
-        )
-        return {} if begins else self.tail
+        return {} if self.fitted.begins(rows, groups) else self.tail
 
     def moved_on(
         self, rows: NDArray[Any], groups: NDArray[Any] | None, index: Any, *, may_have_gap: bool
@@ -185,19 +221,13 @@ def members_of(
     return list(zip(names.tolist(), parts, strict=True))
 
 
+def _is_close(label: Any, other: Any) -> bool:
+    """Tell whether two numbers differ by rounding alone."""
+    return isinstance(label, float) and bool(np.isclose(label, other))
+
+
 def _newest(rows: NDArray[Any], n_rows: int) -> NDArray[Any]:
     return rows[max(0, len(rows) - n_rows) :].copy()
-
-
-def _digest(rows: NDArray[Any], groups: NDArray[Any] | None) -> bytes:
-    """Condense rows into some bytes, a block at a time."""
-    digest = hashlib.blake2b(digest_size=16)
-    for first in range(0, len(rows), _BLOCK_ROWS):
-        block = slice(first, first + _BLOCK_ROWS)
-        digest.update(np.ascontiguousarray(rows[block], np.float64).data)
-        if groups is not None:
-            digest.update(repr(groups[block].tolist()).encode())
-    return digest.digest()
 
 
 def _increases(labels: Any) -> bool:
@@ -218,9 +248,11 @@ def _step(labels: Any) -> Any:
         return labels.step
     if len(labels) < 2:
         return None
-    steps = np.unique(np.diff(labels.to_numpy()))
-    if len(steps) == 1:
+    steps = np.diff(labels.to_numpy())
+    if (steps == steps[0]).all():
         return labels[1] - labels[0]
+    if labels.dtype.kind == "f" and np.allclose(steps, steps[0]):
+        return float(np.median(steps))
     if labels.dtype.kind != "M" or len(labels) < 3:
         return None
     # Months and the like, which are not all of one length.

@@ -256,14 +256,14 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
             series = validate_data(
                 self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan"
             )
+            self._settle_group_column(None, reset=reset)
             return series, None
-        validate_data(self, X, reset=reset, skip_check_array=True)
         if not hasattr(X, "columns"):
+            # As objects, so that a label may be a string beside numbers.
+            X = X if hasattr(X, "shape") else np.array(X, dtype=object)
             X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X")
+        validate_data(self, X, reset=reset, skip_check_array=True)
         column = self._group_position(X)
-        if reset:
-            self._group_number = column
-        # By position, which pandas, polars and arrays all have.
         if hasattr(X, "columns"):
             names = list(X.columns)
             groups = np.asarray(X[names[column]])
@@ -275,9 +275,16 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         series = check_array(
             rest, dtype="numeric", ensure_all_finite="allow-nan", estimator=self, input_name="X"
         )
-        if any(name != name or name is None for name in groups.tolist()):
-            raise ValueError(f"group_column={self.group_column!r} holds missing values.")
+        _check_labels(groups, self.group_column)
+        self._settle_group_column(column, reset=reset)
         return series, groups
+
+    def _settle_group_column(self, column: int | None, *, reset: bool) -> None:
+        """Note which column tells the series apart, or hold it to that of fit."""
+        if reset:
+            self._group_number = column
+        elif self._group_number != column:
+            raise ValueError("group_column was set after fit, or its column has moved: fit again.")
 
     def _group_position(self, X: Any) -> int:
         """Find the column that tells the series apart."""
@@ -363,7 +370,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
-        if self.group_column is not None:
+        if self._group_number is not None:
             names = np.delete(names, self._group_number)
         lags = [self.lag + k * self.sampling_rate for k in reversed(range(self.window_size))]
         return np.array([f"{name}_lag{lag}" for lag in lags for name in names], dtype=object)
@@ -379,6 +386,28 @@ def _index_of(X: Any) -> Any:
     return X.index if hasattr(X, "iloc") else None
 
 
+def _check_labels(groups: NDArray[Any], group_column: Any) -> None:
+    """Refuse labels of series that are missing or cannot be told apart by their order."""
+    labels = groups.tolist()
+    if not all(label is not None and _equals_itself(label) for label in labels):
+        raise ValueError(f"group_column={group_column!r} holds missing values.")
+    kinds = {isinstance(label, str) for label in labels}
+    if len(kinds) > 1:
+        raise ValueError(f"group_column={group_column!r} mixes strings with other labels.")
+
+
+def _equals_itself(label: Any) -> bool:
+    """Tell whether a label is not NaN or NA."""
+    try:
+        return bool(label == label)
+    except TypeError:
+        return False
+
+
+# Fewer rows on one line may be an accident.
+_MIN_ROWS_FOR_LEAK = 10
+
+
 def _holds_target(series: NDArray[Any], y: Any) -> bool:
     """Tell whether a target is a column of the series, up to shift and scale."""
     try:
@@ -387,17 +416,29 @@ def _holds_target(series: NDArray[Any], y: Any) -> bool:
         return False  # labels
     if targets.ndim not in (1, 2) or len(targets) != len(series):
         return False
-    for target in targets.reshape(len(targets), -1).T:
-        for column in series.T:
-            both = np.isfinite(column) & np.isfinite(target)
-            if both.sum() < 3:
-                continue
-            x, t = (values[both] - values[both].mean() for values in (column, target))
-            spread = np.sqrt((x @ x) * (t @ t))
-            # Three points or more on one line, for any line, are no accident.
-            if spread > 0 and abs(x @ t) >= (1 - 1e-12) * spread:
-                return True
-    return False
+    # Of rounding to the coarser of the two, relative to the spread.
+    precision = 1e-4 if np.float32 in (series.dtype, getattr(y, "dtype", None)) else 1e-8
+    return any(
+        _are_on_one_line(column.astype(np.float64), target, precision)
+        for target in targets.reshape(len(targets), -1).T
+        for column in series.T
+    )
+
+
+def _are_on_one_line(x: NDArray[np.float64], y: NDArray[np.float64], precision: float) -> bool:
+    both = np.isfinite(x) & np.isfinite(y)
+    if both.sum() < _MIN_ROWS_FOR_LEAK:
+        return False
+    standardized = []
+    for values in (x[both], y[both]):
+        centred = values / (np.abs(values).max() or 1.0)  # so that no square over- or underflows
+        centred = centred - centred.mean()
+        spread = np.abs(centred).max()
+        if spread <= 1e-6:  # constant but for rounding
+            return False
+        standardized.append(centred / spread)
+    a, b = standardized
+    return bool(min(np.abs(a - b).max(), np.abs(a + b).max()) <= precision)
 
 
 def make_windows(
