@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
@@ -27,6 +28,16 @@ autodoc_typehints = "none"  # the docstrings say more
 autodoc_member_order = "groupwise"
 numpydoc_class_members_toctree = False  # methods are on the page of their class
 
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": "/plot_",
+    "ignore_pattern": "/demo_",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "write_computation_times": False,
+}
+
 html_theme = "pydata_sphinx_theme"
 html_title = f"sklstm {release}"
 html_theme_options = {
@@ -34,7 +45,8 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 html_sidebars = {
-    page: [] for page in ("changelog", "contributing", "how_it_works", "speed", "user_guide")
+    page: []
+    for page in ("changelog", "contributing", "gallery/*", "how_it_works", "speed", "user_guide")
 }
 html_show_sourcelink = False
 

@@ -1,0 +1,91 @@
+"""
+==============================
+Sequences of different lengths
+==============================
+
+A shape drawn with a pen takes as long as it takes: some hands are quick, others slow. The
+classifier reads such sequences as they are, as a list of arrays; nothing is padded, cut or
+resampled.
+
+The shapes are triangles, squares and circles, begun anywhere, turned by any angle.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklstm import LSTMClassifier
+
+# %%
+# The data
+# --------
+# A time step is the movement of the pen since the step before, in units of its mean pace. A drawing
+# has between 25 and 80 of them.
+
+n_corners = {"triangle": 3, "square": 4, "circle": 100}
+
+
+def draw(shape, rng):
+    """Draw the path of the pen, (n_timesteps + 1, 2), with an uneven pace and a shaky hand."""
+    n_timesteps = rng.integers(25, 81)
+    pace = np.exp(0.5 * np.sin(2 * np.pi * (np.arange(n_timesteps) / n_timesteps + rng.uniform())))
+    done = np.concatenate([[0], np.cumsum(pace) / pace.sum()])  # from 0 to 1, around the shape
+    corner = np.arange(n_corners[shape] + 1) / n_corners[shape]
+    angle = 2 * np.pi * (corner + rng.uniform())
+    at = (done + rng.uniform()) % 1
+    path = np.column_stack([np.interp(at, corner, xy) for xy in (np.cos(angle), np.sin(angle))])
+    return path + rng.normal(scale=0.02, size=path.shape)
+
+
+def draw_many(n_samples, rng):
+    """Draw paths, and the names of their shapes."""
+    y = rng.choice(list(n_corners), size=n_samples)
+    return [draw(shape, rng) for shape in y], y
+
+
+def movements(paths):
+    """Give what the classifier reads: a list of arrays of shape (n_timesteps_i, 2)."""
+    steps = [np.diff(path, axis=0) for path in paths]
+    return [step / np.linalg.norm(step, axis=1).mean() for step in steps]
+
+
+rng = np.random.default_rng(0)
+paths, y = draw_many(600, rng)
+paths_new, y_new = draw_many(300, rng)
+X, X_new = movements(paths), movements(paths_new)
+print("The first three:", [x.shape for x in X[:3]])
+
+# %%
+# The classifier
+# --------------
+
+lstm = LSTMClassifier(early_stopping=True, n_iter_no_change=15, random_state=0).fit(X, y)
+accuracy = lstm.score(X_new, y_new)
+
+# %%
+# What one does without: a row of summaries for each sequence, its length among them.
+
+
+def summaries(sequences):
+    """Give the mean, spread and correlation of the movements, and how many there are."""
+    return np.array([[*x.mean(0), *x.std(0), np.prod(x, axis=1).mean(), len(x)] for x in sequences])
+
+
+baseline = make_pipeline(StandardScaler(), LogisticRegression()).fit(summaries(X), y)
+print("Share of new drawings that are recognised")
+print(f"     LSTM: {accuracy:.2f}")
+print(f"summaries: {baseline.score(summaries(X_new), y_new):.2f}")
+
+# %%
+# Some new drawings, and what the classifier takes them for
+# ---------------------------------------------------------
+
+fig, axes = plt.subplots(2, 5, figsize=(9, 4), layout="constrained")
+predicted = lstm.predict(X_new[: axes.size])
+for ax, path, shape, guess in zip(axes.flat, paths_new, y_new, predicted, strict=False):
+    ax.plot(*path.T, ".-", markersize=3, color="tab:blue" if shape == guess else "tab:red")
+    ax.set(title=f"{guess}, {len(path) - 1} steps", aspect="equal")
+    ax.axis("off")
+plt.show()
