@@ -118,6 +118,7 @@ left.legend()
 steps = np.arange(1, horizon + 1)
 for name, forecast in [("LSTM", lstm_12), ("seasonal naive", naive_12)]:
     right.plot(steps, np.sqrt(np.mean((forecast - observed_12) ** 2, axis=0)), label=name)
-right.set(xlabel="months ahead", ylabel="RMSE", ylim=(0, None), title="Error by distance")
+right.set(xlabel="months ahead", ylabel="RMSE", xticks=steps[::3], ylim=(0, None))
+right.set_title("Error by distance")
 right.legend()
 plt.show()

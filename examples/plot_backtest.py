@@ -66,7 +66,8 @@ for ax, (train, test) in zip(axes, cv.split(X), strict=True):
         ax=ax,
     )
     ax.set(title=f"trained to {years[train[-1]]}: RMSE {errors['LSTM'][-1]:.1f}", ylabel="sunspots")
-    ax.legend(loc="upper left")
+    if ax is not axes[0]:
+        ax.get_legend().remove()
 axes[-1].set_xlabel("year")
 plt.show()
 

@@ -99,14 +99,17 @@ for name, forecast in forecasts.items():
 fig, (top, bottom) = plt.subplots(nrows=2, figsize=(9, 6), layout="constrained")
 top.plot(hours[n_train:] / day - n_train / day, load[n_train:], color="black", label="observed")
 midnights = np.arange(0, len(origins), day)
-for name, color in [("load alone", "tab:grey"), ("load and calendar", "tab:blue")]:
+colors = {"a week ago": "tab:grey", "load alone": "tab:orange", "load and calendar": "tab:blue"}
+for name in inputs:
     forecast = forecasts[name][midnights].ravel()
-    top.plot(np.arange(len(forecast)) / day, forecast, color=color, label=name)
+    top.plot(np.arange(len(forecast)) / day, forecast, color=colors[name], label=name)
 top.set(xlabel="days, from a Monday", ylabel="load", title="Forecasts made at midnight")
-top.legend()
+top.set_ylim(None, 38)
+top.legend(loc="upper right", ncols=3)
 
 for name, forecast in forecasts.items():
-    bottom.plot(np.arange(1, day + 1), abs(forecast - observed).mean(axis=0), label=name)
+    error = abs(forecast - observed).mean(axis=0)
+    bottom.plot(np.arange(1, day + 1), error, color=colors[name], label=name)
 bottom.set(xlabel="hours ahead", ylabel="mean absolute error", ylim=(0, None))
 bottom.legend()
 plt.show()

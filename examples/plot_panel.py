@@ -68,7 +68,7 @@ def make_model():
         verbose_feature_names_out=False,
     ).set_output(transform="pandas")
     windows = SlidingWindow(6, lag=1, group_column="island", carry_context=True)
-    return make_pipeline(scale, windows, LSTMRegressor(16, tol=1e-3, random_state=0))
+    return make_pipeline(scale, windows, LSTMRegressor(16, tol=5e-4, random_state=0))
 
 
 model = make_model().fit(train[columns], train["log_count"])

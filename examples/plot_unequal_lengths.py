@@ -22,14 +22,14 @@ from sklstm import LSTMClassifier
 # The data
 # --------
 # A time step is the movement of the pen since the step before, in units of its mean pace. A drawing
-# has between 25 and 80 of them.
+# has between 20 and 60 of them.
 
 n_corners = {"triangle": 3, "square": 4, "circle": 100}
 
 
 def draw(shape, rng):
     """Draw the path of the pen, (n_timesteps + 1, 2), with an uneven pace and a shaky hand."""
-    n_timesteps = rng.integers(25, 81)
+    n_timesteps = rng.integers(20, 61)
     pace = np.exp(0.5 * np.sin(2 * np.pi * (np.arange(n_timesteps) / n_timesteps + rng.uniform())))
     done = np.concatenate([[0], np.cumsum(pace) / pace.sum()])  # from 0 to 1, around the shape
     corner = np.arange(n_corners[shape] + 1) / n_corners[shape]
@@ -52,7 +52,7 @@ def movements(paths):
 
 
 rng = np.random.default_rng(0)
-paths, y = draw_many(600, rng)
+paths, y = draw_many(400, rng)
 paths_new, y_new = draw_many(300, rng)
 X, X_new = movements(paths), movements(paths_new)
 print("The first three:", [x.shape for x in X[:3]])
@@ -61,7 +61,7 @@ print("The first three:", [x.shape for x in X[:3]])
 # The classifier
 # --------------
 
-lstm = LSTMClassifier(early_stopping=True, n_iter_no_change=15, random_state=0).fit(X, y)
+lstm = LSTMClassifier(early_stopping=True, random_state=0).fit(X, y)
 accuracy = lstm.score(X_new, y_new)
 
 # %%

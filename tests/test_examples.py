@@ -8,7 +8,7 @@ from _data import run_python
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 # Of what takes long: what is in the file, and what stands in for it here.
-SMALLER = {"plot_adding_problem.py": ("draw_sequences(5000, 100,", "draw_sequences(500, 20,")}
+SMALLER = {"plot_adding_problem.py": ("draw_sequences(5000,", "draw_sequences(500,")}
 
 # Where there is a display, Agg says that it cannot show a picture.
 WARNINGS = ["-W", "error", "-W", "ignore:FigureCanvasAgg is non-interactive:UserWarning"]
