@@ -25,6 +25,11 @@ FRUGAL_WITH_WINDOWS = [
     "pipeline.fit(series, y)",
     "pipeline.predict(series)",
     "pipeline.set_params(lstmregressor__early_stopping=True).fit(series, y)",
+    "windows.set_params(carry_context=True).fit_transform(series)",
+    "windows.fit(series[:2000]).transform(series[2000:])",
+    "windows.transform(series)",
+    "windows.partial_fit(series[2000:3000]).transform(series[3000:])",
+    "windows.set_params(group_column=0).fit_transform(np.c_[np.zeros(4000), series])",
 ]
 COPY_OF_WINDOWS = "np.ascontiguousarray(windows.fit_transform(series))"
 
