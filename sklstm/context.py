@@ -40,22 +40,27 @@ class _Position:
             follows = bool(label > self.last)
         except TypeError as error:
             raise ValueError(
-                f"X begins at {label!r}, which cannot be compared with {self.last!r}, where the "
-                "fitted rows end."
+                f"X begins at {label}, which cannot be compared with {self.last}, where the fitted "
+                "rows end."
             ) from error
         if not follows:
             raise ValueError(
-                f"X begins at {label!r}. Its rows neither begin with the fitted ones, the first of "
-                f"which is {self.first!r}, nor follow the last, {self.last!r}, so their past is "
-                "not known here. Give X from the first fitted row on, or rows that come after the "
+                f"X begins at {label}. Its rows neither begin with the fitted ones, the first of "
+                f"which is {self.first}, nor follow the last, {self.last}, so their past is not "
+                "known here. Give X from the first fitted row on, or rows that come after the "
                 "last one, or fit again."
             )
-        n_missing = 0
-        if self.step is not None:
-            expected = self.last + self.step
-            while expected < label and not _is_close(expected, label) and n_missing < n_most:
-                expected += self.step
-                n_missing += 1
+        if self.step is None:
+            return 0
+        if hasattr(label, "ordinal"):  # a pandas Period
+            return min(n_most, (label.ordinal - self.last.ordinal) // self.step.n - 1)
+        n_missing, before, expected = 0, self.last, self.last + self.step
+        while n_missing < n_most:
+            after = expected + self.step
+            # Half a step on is still the same row: numbers are rounded, days may have 25 hours.
+            if 2 * (label - expected) < min(expected - before, after - expected):
+                break
+            n_missing, before, expected = n_missing + 1, expected, after
         return n_missing
 
 
@@ -91,13 +96,14 @@ class _Fingerprint:
         return cls(len(rows), rows[sampled].astype(np.float64), names, moments)
 
     def begins(self, rows: NDArray[Any], groups: NDArray[Any] | None) -> bool:
-        """Tell whether other rows begin with these."""
-        if len(rows) < self.n_rows:
-            return False
+        """Tell whether other rows, at least as many, begin with these."""
         part = slice(0, self.n_rows)
         other = _Fingerprint.of(rows[part], None if groups is None else groups[part])
+        mean, std = self.moments
+        # By the spread of a column, whatever its level; float32 has seven digits of that.
+        tolerance = 1e-4 * std + 1e-6 * np.abs(mean) * (std == 0)
         return self.groups == other.groups and all(
-            np.allclose(mine, theirs, rtol=1e-5, atol=1e-8, equal_nan=True)
+            _agree(mine, theirs, tolerance)
             for mine, theirs in ((self.sample, other.sample), (self.moments, other.moments))
         )
 
@@ -112,8 +118,10 @@ class Context:
         Rows that a window reaches back at most; no more are kept.
     tail : mapping of ndarray
         The newest rows of each series.
-    fitted : _Fingerprint
+    fitted : _Fingerprint or None
         By which the rows of the first fit are recognised.
+    n_seen : int
+        Rows so far; fewer are not taken for a repetition of those of the first fit.
     positions : mapping of _Position, or None
         Where each series stands in the index, if that says something.
     counts_from_zero : bool
@@ -122,25 +130,32 @@ class Context:
 
     n_before: int
     tail: Rows
-    fitted: _Fingerprint
+    fitted: _Fingerprint | None
+    n_seen: int
     positions: Mapping[Hashable, _Position] | None
     counts_from_zero: bool
 
     @classmethod
     def of(
-        cls, rows: NDArray[Any], groups: NDArray[Any] | None, index: Any, n_before: int
+        cls,
+        rows: NDArray[Any],
+        groups: NDArray[Any] | None,
+        index: Any,
+        n_before: int,
+        *,
+        recognise: bool,
     ) -> Context:
-        """Make the context of fitted rows."""
+        """Make the context of the first rows, which are to be recognised or not."""
         members = members_of(groups, len(rows))
         tail = {name: _newest(rows[part], n_before) for name, part in members}
         positions = None
         if index is not None and all(_increases(index[part]) for _, part in members):
             positions = {
-                name: _Position(labels[0], labels[-1], _step(labels))
+                name: _Position(labels[0], labels[-1], _step(labels, is_panel=groups is not None))
                 for name, labels in ((name, index[part]) for name, part in members)
             }
-        fitted = _Fingerprint.of(rows, groups)
-        return cls(n_before, tail, fitted, positions, _counts_from_zero(index))
+        fitted = _Fingerprint.of(rows, groups) if recognise else None
+        return cls(n_before, tail, fitted, len(rows), positions, _counts_from_zero(index))
 
     def past_of(
         self, rows: NDArray[Any], groups: NDArray[Any] | None, index: Any, *, may_have_gap: bool
@@ -157,6 +172,8 @@ class Context:
                 for name, part in members
                 if name in self.tail and index[part][0] != self._position(name).first
             }
+        if self.fitted is None or len(rows) < self.n_seen:
+            return self.tail
         return {} if self.fitted.begins(rows, groups) else self.tail
 
     def moved_on(
@@ -172,11 +189,16 @@ class Context:
                 before = positions.get(name, _Position(labels[0], labels[0], None))
                 if past is not None:
                     past = self._up_to(name, labels, may_have_gap=may_have_gap)
-                step = _step(labels) if before.step is None else before.step
+                step = before.step or _step(labels, is_panel=groups is not None)
                 positions[name] = _Position(before.first, labels[-1], step)
             together = rows[part] if past is None else np.concatenate([past, rows[part]])
             tail[name] = _newest(together, self.n_before)
-        return replace(self, tail=tail, positions=positions if is_telling else None)
+        return replace(
+            self,
+            tail=tail,
+            n_seen=self.n_seen + len(rows),
+            positions=positions if is_telling else None,
+        )
 
     def _position(self, name: Hashable) -> _Position:
         assert self.positions is not None
@@ -201,12 +223,19 @@ class Context:
             return self.tail[name]
         if not may_have_gap:
             raise ValueError(
-                f"Rows are missing between {position.last!r}, where the fitted ones end, and "
-                f"{labels[0]!r}, where X begins. With padding='nan' they count as missing time "
+                f"Rows are missing between {position.last}, where the fitted ones end, and "
+                f"{labels[0]}, where X begins. With padding='nan' they count as missing time "
                 "steps; otherwise call partial_fit with them first."
             )
         tail = self.tail[name]
-        return np.concatenate([tail, np.full((n_missing, tail.shape[1]), np.nan)])
+        dtype = tail.dtype if tail.dtype.kind == "f" else np.float64
+        return np.concatenate([tail, np.full((n_missing, tail.shape[1]), np.nan, dtype)])
+
+
+def _agree(mine: NDArray[Any], theirs: NDArray[Any], tolerance: NDArray[Any]) -> bool:
+    """Compare arrays column by column; NaN equals NaN."""
+    both_missing = np.isnan(mine) & np.isnan(theirs)
+    return bool((both_missing | (np.abs(mine - theirs) <= np.nan_to_num(tolerance))).all())
 
 
 def members_of(
@@ -219,11 +248,6 @@ def members_of(
     order = np.argsort(codes, kind="stable")
     parts = np.split(order, np.cumsum(np.bincount(codes))[:-1])
     return list(zip(names.tolist(), parts, strict=True))
-
-
-def _is_close(label: Any, other: Any) -> bool:
-    """Tell whether two numbers differ by rounding alone."""
-    return isinstance(label, float) and bool(np.isclose(label, other))
 
 
 def _newest(rows: NDArray[Any], n_rows: int) -> NDArray[Any]:
@@ -240,25 +264,24 @@ def _counts_from_zero(index: Any) -> bool:
     return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1
 
 
-def _step(labels: Any) -> Any:
-    """Find what leads from each label to the next; None if it differs."""
+def _step(labels: Any, *, is_panel: bool) -> Any:
+    """Find what leads from each label to the next; None if it differs or says nothing."""
     if (freq := getattr(labels, "freq", None)) is not None:
         return freq
-    if hasattr(labels, "step"):
-        return labels.step
     if len(labels) < 2:
         return None
-    steps = np.diff(labels.to_numpy())
-    if (steps == steps[0]).all():
-        return labels[1] - labels[0]
-    if labels.dtype.kind == "f" and np.allclose(steps, steps[0]):
-        return float(np.median(steps))
-    if labels.dtype.kind != "M" or len(labels) < 3:
-        return None
-    # Months and the like, which are not all of one length.
-    import pandas as pd
+    if labels.dtype.kind == "M" and len(labels) > 2:
+        # First, as months and days are not all of one length.
+        import pandas as pd
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about names of frequencies
-        name = pd.infer_freq(labels)
-        return None if name is None else pd.tseries.frequencies.to_offset(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about names of frequencies
+            name = pd.infer_freq(labels)
+            if name is not None:
+                return pd.tseries.frequencies.to_offset(name)
+    steps = np.diff(labels.to_numpy())
+    is_regular = np.allclose(steps, steps[0]) if labels.dtype.kind == "f" else steps == steps[0]
+    if not np.all(is_regular):
+        return None
+    # In a panel, whole numbers count the rows of all series.
+    return None if is_panel and labels.dtype.kind in "iu" else labels[1] - labels[0]

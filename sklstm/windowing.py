@@ -170,13 +170,15 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         series, groups = self._check(X, reset=True)
         self._context = None
         if self.carry_context:
-            self._context = Context.of(series, groups, _index_of(X), self._n_before)
+            self._context = Context.of(series, groups, _index_of(X), self._n_before, recognise=True)
         if callbacks is not None:
             callbacks.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return self.lag == 0 and y is not None and _holds_target(series, y)
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> SlidingWindow:
         """Move on: let X, which follows the rows fitted so far, be the past of what comes next.
+
+        A stream may begin with it. Without an index, ``transform`` then takes all rows to follow.
 
         Parameters
         ----------
@@ -190,11 +192,16 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
         self : object
             The transformer.
         """
-        if not hasattr(self, "n_features_in_"):
-            return self.fit(X)
+        first = not hasattr(self, "n_features_in_")
         self._validate_params()
-        series, groups = self._check(X, reset=False)
-        if self.carry_context:
+        series, groups = self._check(X, reset=first)
+        if first:
+            self._context = None
+        if first and self.carry_context:
+            self._context = Context.of(
+                series, groups, _index_of(X), self._n_before, recognise=False
+            )
+        elif self.carry_context:
             self._context = self._checked_context().moved_on(
                 series, groups, _index_of(X), may_have_gap=self.padding == "nan"
             )
