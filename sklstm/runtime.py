@@ -114,6 +114,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
             f"The class labels and feature names take {len(header)} bytes, more than the "
             f"{_MAX_HEADER_SIZE} that the header of a file may have."
         )
+    _parse_header(header)  # nothing is saved that could not be loaded
     network = estimator._network
     coefs, intercepts = estimator.coefs_, estimator.intercepts_
     with _replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -154,11 +155,11 @@ def load(path: str | os.PathLike[str]) -> Regressor | Classifier:
     with open(path, "rb") as file:
         try:
             header, network, parameters = _read(file)
+            kind = Regressor if header["estimator"] == "regressor" else Classifier
+            return kind(header, network, parameters)
         except Exception as error:  # a hostile file makes the parsers raise almost anything
             reason = str(error) or type(error).__name__
             raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {reason}") from error
-    kind = Regressor if header["estimator"] == "regressor" else Classifier
-    return kind(header, network, parameters)
 
 
 class _Predictor:
@@ -756,6 +757,8 @@ def _goes_together(header: dict[str, Any]) -> bool:
         )
     labels, kind = header["classes"], _LABELS[header["classes_dtype"]]
     if not all(type(label) is kind for label in labels) or len(set(labels)) != len(labels):
+        return False
+    if np.array(labels, header["classes_dtype"]).tolist() != labels:
         return False
     if header["multilabel"]:
         return activation == "logistic" and n_outputs == len(labels)
