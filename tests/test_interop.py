@@ -142,10 +142,9 @@ def test_round_trip_of_an_estimator(cls, loss, y, params, dtype):
     for there, back in trips:
         imported = back(there(model), model)
         assert imported is not model
-        assert outputs(imported, X).dtype == expected.dtype == dtype
-        np.testing.assert_allclose(
-            outputs(imported, X), expected, rtol=tolerance, atol=tolerance, strict=True
-        )
+        found = outputs(imported, X)
+        assert (found.dtype, found.shape) == (dtype, expected.shape)
+        np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
         weights = [there(estimator) for estimator in (imported, back(there(imported), imported))]
         assert_equal_arrays(*([*(w.values() if isinstance(w, dict) else w)] for w in weights))
     np.testing.assert_array_equal(outputs(model, X), expected)

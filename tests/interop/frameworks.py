@@ -60,6 +60,7 @@ def torch_module(hidden_layer_sizes, n_outputs, bidirectional, n_features=2, see
             _, (h_n, _) = self.lstm(x)
             return self.head(torch.cat([h_n[-2], h_n[-1]], dim=1) if bidirectional else h_n[-1])
 
+    torch.set_num_threads(1)  # More only cost time at this size.
     torch.manual_seed(seed)
     return Module().double()
 
