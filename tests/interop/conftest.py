@@ -7,6 +7,10 @@ import pytest
 from _data import assert_same_fit, make_sequences, make_target, quick
 from sklearn.model_selection import GridSearchCV
 
+# No test sends word of itself to anybody.
+os.environ.setdefault("DO_NOT_TRACK", "true")  # mlflow
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
 collect_ignore = ["recipes"]  # test_recipes.py runs them; each needs a library of its own.
 
 
