@@ -1,5 +1,8 @@
 """Keras: the same predictions, in both directions."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from _data import make_sequences, make_target, outputs, quick
@@ -95,3 +98,11 @@ def test_a_model_as_an_estimator(name):
         np.testing.assert_allclose(classifier.predict_proba(X), said, rtol=1e-5, atol=1e-5)
     else:
         assert_predicts_the_same(classifying, classifier, X)
+
+
+def test_the_example_of_the_documentation():
+    example = Path(__file__).parents[2] / "docs" / "interop" / "with_keras.py"
+    names = runpy.run_path(str(example))
+    X, said = names["windows"], names["passengers"]
+    for estimator in (names["model"], names["back"]):
+        np.testing.assert_allclose(estimator.predict(X), said, rtol=1e-5)

@@ -2,6 +2,8 @@
 
 import doctest
 import re
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,7 +140,7 @@ def test_an_opset_too_old():
 def test_labels_that_onnx_does_not_have():
     days = np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[D]")
     estimator = quick(LSTMClassifier).fit(X, days[(TOTAL > 0).astype(int)])
-    with pytest.raises(TypeError, match=r"strings or whole numbers, .* 2020, 1, 1"):
+    with pytest.raises(TypeError, match=r"strings or whole numbers, .*2020, 1, 1"):
         to_onnx(estimator)
 
 
@@ -149,6 +151,25 @@ def test_the_example_of_the_docstring(function):
     example = re.sub(r" *# doctest: \+SKIP", "", function.__doc__)
     test = doctest.DocTestParser().get_doctest(example, {}, function.__name__, None, None)
     assert doctest.DocTestRunner().run(test) == (0, len(test.examples))
+
+
+def run_documented(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # one writes a file
+    return runpy.run_path(str(Path(__file__).parents[2] / "docs" / "interop" / f"{name}.py"))
+
+
+def test_the_example_of_the_documentation(tmp_path, monkeypatch):
+    names = run_documented("with_onnx", tmp_path, monkeypatch)
+    model, X = names["model"], names["X"]
+    np.testing.assert_array_equal(names["label"], model.predict(X))
+    np.testing.assert_allclose(names["probabilities"], model.predict_proba(X), rtol=0, atol=1e-5)
+
+
+def test_the_pipeline_of_the_documentation(tmp_path, monkeypatch):
+    pytest.importorskip("skl2onnx")
+    names = run_documented("with_skl2onnx", tmp_path, monkeypatch)
+    expected = names["model"].predict(names["windows"])
+    np.testing.assert_allclose(names["passengers"][:, 0], expected, rtol=1e-5)
 
 
 FLAT_TARGETS = ["numbers", "several", "counts", "strings", "two strings", "integers", "labels"]

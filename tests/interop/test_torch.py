@@ -1,5 +1,8 @@
 """PyTorch: the same predictions, in both directions, and the same course of training."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 from _data import make_sequences, outputs, quick
@@ -124,3 +127,11 @@ def test_sixty_steps_of_adam_from_one_start(name):
     np.testing.assert_allclose(model.loss_curve_, losses, rtol=1e-6, atol=0)
     for key, trained in module.state_dict().items():
         np.testing.assert_allclose(to_torch(model)[key], trained.numpy(), rtol=1e-6, atol=1e-8)
+
+
+def test_the_example_of_the_documentation():
+    example = Path(__file__).parents[2] / "docs" / "interop" / "with_torch.py"
+    names = runpy.run_path(str(example))
+    X, said = names["X"], names["probabilities"]
+    for estimator in (names["model"], names["back"]):
+        np.testing.assert_allclose(estimator.predict_proba(X), said, rtol=1e-10)
