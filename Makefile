@@ -1,7 +1,7 @@
 # Each target sets up the virtual environment that it needs; a file in it says what is installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest lint format docs bench bench-quick clean
+.PHONY: help demo test test-oldest test-interop lint format docs bench bench-quick clean
 .NOTPARALLEL: # pip cannot install into one environment twice at a time.
 .SECONDARY:
 
@@ -26,6 +26,9 @@ test: .venv/.test-installed .venv/.data-installed ## Run the tests and measure t
 test-oldest: .venv-oldest/.test-installed ## Run the tests with the oldest NumPy and scikit-learn
 	SKLSTM_REAL_DATA=skip $(ONE_BLAS_THREAD) .venv-oldest/bin/python -m pytest -n 2
 
+test-interop: .venv-interop/.interop-installed ## Run the tests with other libraries: Keras, PyTorch, ONNX, Dask, MLflow, ...
+	$(ONE_BLAS_THREAD) .venv-interop/bin/python -m pytest -n 2 --dist loadfile tests/interop
+
 lint: .venv/.lint-installed ## Check format, style, types and the direction of imports
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
@@ -47,7 +50,7 @@ bench-quick: .venv-bench/.bench-installed ## The same in under three minutes, pr
 	.venv-bench/bin/python benchmarks/run.py --quick
 
 clean: ## Remove all that the other targets have made
-	rm -rf .venv .venv-bench .venv-oldest .coverage* .hypothesis .*_cache build dist
+	rm -rf .venv .venv-bench .venv-interop .venv-oldest .coverage* .hypothesis .*_cache build dist
 	rm -rf demo-output docs/_build docs/generated docs/gallery
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -63,6 +66,11 @@ clean: ## Remove all that the other targets have made
 .venv-oldest/.test-installed: $(METADATA) tests/constraints-oldest.txt .venv-oldest/.created
 	@echo "Installing sklstm[test] into .venv-oldest; the first time takes a minute."
 	@.venv-oldest/$(PIP_INSTALL) --editable ".[test]" --constraint tests/constraints-oldest.txt
+	@touch $@
+
+.venv-interop/.interop-installed: tests/interop/requirements.txt $(METADATA) .venv-interop/.created
+	@echo "Installing what tests/interop needs into .venv-interop; that takes some minutes."
+	@.venv-interop/$(PIP_INSTALL) --editable ".[interop,test]" --requirement $<
 	@touch $@
 
 .venv-bench/.bench-installed: $(METADATA) .venv-bench/.created
