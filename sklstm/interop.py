@@ -140,9 +140,8 @@ def from_keras(
 
     Notes
     -----
-    A regressor's weights predict y in its own units. Whatever ``normalize_y`` says, a copy of an
-    unfitted or of a fitted estimator goes on training with a mean of 0 and a scale of 1, until
-    ``fit`` starts anew.
+    A regressor's weights predict y in its own units. So, whatever ``normalize_y`` says, the copy
+    goes on training with a mean of 0 and a scale of 1, until ``fit`` starts anew.
 
     A softmax over two classes has two outputs, of which the difference is all that counts; the
     estimator keeps that, as one logistic output.
@@ -567,7 +566,7 @@ def to_onnx(estimator: LSTMRegressor | LSTMClassifier, *, target_opset: int | No
     TypeError
         If the classes are neither strings nor whole numbers.
     ValueError
-        If ``target_opset`` is too old.
+        If ``target_opset`` is too old, or newer than onnx knows.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
 
@@ -757,6 +756,8 @@ def _skl2onnx_types(operator: Any) -> None:
 
 def _skl2onnx_convert(scope: Any, operator: Any, container: Any) -> None:
     """Add the nodes of an estimator that reads 2-D X, for skl2onnx."""
+    utils = importlib.import_module("skl2onnx.common.utils")
+    utils.check_input_and_output_numbers(operator, input_count_range=1)
     estimator = operator.raw_operator
     n_features = estimator._network.n_features
     if estimator._fitted_on_sequences:

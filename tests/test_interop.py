@@ -155,6 +155,7 @@ def test_an_imported_estimator_is_like_any_other(cls, loss, y):
     fitted = quick(cls, **loss).fit(X, y)
     model = from_keras(to_keras(fitted), fitted)
     assert set(vars(model)) == set(vars(fitted))
+    assert set(vars(from_keras(to_keras(fitted), clone(fitted)))) == set(vars(fitted))
     assert (model.n_iter_, model.t_, model.loss_curve_) == (0, 0, [])
     assert model.get_params() == fitted.get_params()
     assert model.out_activation_ == fitted.out_activation_

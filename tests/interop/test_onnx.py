@@ -131,10 +131,12 @@ def test_opsets(opset):
     assert_predicts_the_same(converted, estimator, X)
 
 
-def test_an_opset_too_old():
+def test_opsets_that_do_not_do():
     estimator = quick(LSTMRegressor).fit(X, TOTAL)
     with pytest.raises(ValueError, match="target_opset=12 is too old; at least 13"):
         to_onnx(estimator, target_opset=12)
+    with pytest.raises(ValueError, match="opset"):
+        to_onnx(estimator, target_opset=999)
 
 
 def test_labels_that_onnx_does_not_have():
@@ -218,3 +220,13 @@ def test_skl2onnx_needs_2d_X():
     estimator = quick(LSTMRegressor).fit(X, TOTAL)
     with pytest.raises(ValueError, match="fitted on 3-D X, but skl2onnx"):
         skl2onnx.to_onnx(estimator, X[:1])
+
+
+def test_skl2onnx_needs_one_input():
+    skl2onnx = pytest.importorskip("skl2onnx")
+    register_onnx_converters()
+    flat = X.reshape(len(X), -1)
+    estimator = quick(LSTMRegressor, timesteps=5).fit(flat, TOTAL)
+    halves = [(name, skl2onnx.common.data_types.FloatTensorType([None, 5])) for name in "ab"]
+    with pytest.raises(RuntimeError, match="input"):
+        skl2onnx.convert_sklearn(estimator, initial_types=halves)
