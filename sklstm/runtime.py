@@ -12,6 +12,7 @@ import math
 import os
 import uuid
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
@@ -362,7 +363,7 @@ class Regressor(_Predictor):
     ----------
     n_features_in_ : int
         As in the estimator: the columns of a 2-D X, else the features per time step.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_columns,)
         Names of the columns, where the estimator was fitted on data frames.
     n_outputs_ : int
         Outputs of the head.
@@ -392,7 +393,7 @@ class Classifier(_Predictor):
         The class labels.
     n_features_in_ : int
         As in the estimator: the columns of a 2-D X, else the features per time step.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_columns,)
         Names of the columns, where the estimator was fitted on data frames.
     n_outputs_ : int
         Outputs of the head.
@@ -588,12 +589,14 @@ def _read(file: IO[bytes]) -> tuple[dict[str, Any], Network, Floats]:
             raise ValueError("it has members that are compressed or encrypted.")
         if sum(info.file_size for info in members) > size:
             raise ValueError("its members claim to be larger than the file.")
-        names = sorted(info.filename for info in members)
+        names = [info.filename for info in members]
         if _HEADER not in names:
             raise ValueError(f"it was not written by sklstm.runtime.save: it has no {_HEADER}.")
         if archive.getinfo(_HEADER).file_size > _MAX_HEADER_SIZE:
             raise ValueError(f"its header has more than {_MAX_HEADER_SIZE} bytes.")
         header = _parse_header(archive.read(_HEADER))
+        if len(header["hidden_layer_sizes"]) > len(names):
+            raise ValueError("its header describes more layers than it has members.")
         network = Network(
             header["n_features"],
             tuple(header["hidden_layer_sizes"]),
@@ -601,11 +604,12 @@ def _read(file: IO[bytes]) -> tuple[dict[str, Any], Network, Floats]:
             header["bidirectional"],
         )
         shapes = _shapes(network)
-        if names != sorted([_HEADER, *shapes]):
-            strange = set(names) ^ {_HEADER, *shapes}
+        found, expected = Counter(names), Counter([_HEADER, *shapes])
+        if found != expected:
+            strange = sorted({*(found - expected), *(expected - found)})
             raise ValueError(
                 "its members are not those of the network that its header describes; missing, "
-                f"twice or too many: {', '.join(map(repr, sorted(strange)[:3])) or 'some'}."
+                f"twice or too many: {', '.join(map(repr, strange[:3]))}."
             )
         dtype = np.dtype(header["dtype"])
         arrays = [_read_array(archive, name, shape, dtype) for name, shape in shapes.items()]

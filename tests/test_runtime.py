@@ -368,6 +368,14 @@ def test_what_cannot_be_saved(estimator, error, message, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_labels_that_cannot_be_saved(tmp_path):
+    days = np.array(["2026-01-01", "2026-01-02"], dtype="datetime64[D]")
+    estimator = LSTMClassifier(2, max_iter=1).fit(X, days[(y > 0).astype(int)])
+    with pytest.raises(TypeError, match=r"must be strings, .* not of datetime64\[D\]"):
+        runtime.save(estimator, tmp_path / "model.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_changed_timesteps_cannot_be_saved(tmp_path):
     estimator = LSTMRegressor(2, timesteps=7, max_iter=1).fit(X.reshape(30, 14), y)
     with pytest.raises(ValueError, match="timesteps=2 does not fit"):
@@ -746,6 +754,11 @@ def test_huge_networks_take_no_memory(header, n_layers, path):
     refuses(path, "should be of shape|contradict")
 
 
+def test_many_layers_take_no_memory(path):
+    write(path, {**HEADER_1, "hidden_layer_sizes": [1] * 300_000}, WEIGHTS_1)
+    refuses(path, "more layers than it has members")
+
+
 @pytest.mark.parametrize(
     ("members", "message"),
     [
@@ -764,7 +777,7 @@ def test_strange_members_are_refused(members, message, path):
 @pytest.mark.parametrize("name", ["coefs_0.npy", "header.json"])
 def test_two_members_of_one_name_are_refused(name, path):
     write(path, HEADER_1, WEIGHTS_1, members=[(name, b"{}")])
-    refuses(path, "not written by|twice or too many")
+    refuses(path, f"twice or too many: '{name}'|not written by")
 
 
 @pytest.mark.parametrize("name", WEIGHTS_1)
