@@ -133,6 +133,8 @@ def from_keras(
     ------
     ValueError
         If the weights are not those of such a model or do not go with the estimator.
+    TypeError
+        If something else is given than weights and an estimator.
 
     See Also
     --------
@@ -162,6 +164,11 @@ def from_keras(
     (1,)
     """
     _check_is_lstm(estimator)
+    if not isinstance(weights, Sequence):
+        raise TypeError(
+            "weights must be a list, as get_weights() of the model gives it, got "
+            f"{type(weights).__name__}."
+        )
     named = {f"weights[{k}]": _read_array(w, f"weights[{k}]") for k, w in enumerate(weights)}
     arrays = list(named.values())
     n_lstms, n_left = divmod(len(arrays) - 2, 3)
@@ -297,6 +304,8 @@ def from_torch(
     ------
     ValueError
         If the weights are not those of such a module or do not go with the estimator.
+    TypeError
+        If something else is given than weights and an estimator.
 
     See Also
     --------
@@ -315,6 +324,11 @@ def from_torch(
     True
     """
     _check_is_lstm(estimator)
+    if not isinstance(state_dict, Mapping):
+        raise TypeError(
+            "state_dict must be a mapping, as state_dict() of the module gives it, got "
+            f"{type(state_dict).__name__}."
+        )
     named = {name: _read_array(tensor, name) for name, tensor in state_dict.items()}
     is_bidirectional = any(name.endswith("_reverse") for name in named)
     n_lstms = sum(name.startswith("lstm.weight_hh_l") for name in named)
@@ -517,7 +531,7 @@ def _take_classes(
         given = np.asarray(classes)
     if given.shape != b.shape:
         raise ValueError(
-            f"The weights are of a network for {len(b)} classes, but there are {given.size}: "
+            f"The weights are of a network for {len(b)} classes, but the classes are "
             f"{given.tolist()}."
         )
     if is_multilabel:

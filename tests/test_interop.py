@@ -304,8 +304,21 @@ BOTH = frozen(KERAS, "bidirectional")[0]
         (from_keras, [*weights_of(1)[:4], ["a"]], LSTMRegressor(4), None, r"weights\[4\] must be"),
         (from_keras, [*weights_of(1)[:4], 1.0], LSTMRegressor(4), None, r"weights\[4\] must be"),
         (from_keras, weights_of(1), LSTMRegressor(4), [0, 1], "for an LSTMClassifier"),
-        (from_keras, weights_of(3), LSTMClassifier(4), [0, 1], "3 classes, but there are 2"),
-        (from_keras, weights_of(1), LSTMClassifier(4), [0, 1, 2], "2 classes, but there are 3"),
+        (
+            from_keras,
+            weights_of(3),
+            LSTMClassifier(4),
+            [0, 1],
+            r"for 3 classes, but the classes are \[0, 1\]",
+        ),
+        (
+            from_keras,
+            weights_of(1),
+            LSTMClassifier(4),
+            [0, 1, 2],
+            r"for 2 classes, but .*\[0, 1, 2\]",
+        ),
+        (from_keras, weights_of(1), LSTMClassifier(4), [[0, 1]], r"2 classes, but .*\[\[0, 1\]\]"),
         (from_keras, weights_of(3), LSTMClassifier(4), [0, 1, 1], "more than once"),
         (from_torch, without("head.bias", STATE), LSTMRegressor(5), None, r"Missing: \['head.bias"),
         (from_torch, {}, LSTMRegressor(5), None, "Missing: "),
@@ -346,7 +359,7 @@ def test_weights_that_do_not_go_with_what_was_fitted():
     with pytest.raises(ValueError, match=r"reads 5 features.*fitted on 2"):
         from_keras(weights_of(2, n_features=5), regressor)
     classifier = quick(LSTMClassifier).fit(X, CLASSES)
-    with pytest.raises(ValueError, match="2 classes, but there are 3"):
+    with pytest.raises(ValueError, match="for 2 classes, but the classes are"):
         from_keras(weights_of(1), classifier)
     multilabel = quick(LSTMClassifier).fit(X, np.eye(3, dtype=int)[CLASSES])
     with pytest.raises(ValueError, match="no names"):
@@ -371,6 +384,15 @@ def test_what_can_be_exported(write):
 def test_what_can_be_imported_into(read):
     with pytest.raises(TypeError, match="got Ridge"):
         read({}, Ridge())
+
+
+@pytest.mark.parametrize(
+    ("read", "match"),
+    [(from_keras, r"as get_weights\(\) .* got Ridge"), (from_torch, r"as state_dict\(\) .* Ridge")],
+)
+def test_weights_are_wanted_and_not_what_has_them(read, match):
+    with pytest.raises(TypeError, match=match):
+        read(Ridge(), LSTMRegressor())
 
 
 def test_exported_arrays_are_copies():
