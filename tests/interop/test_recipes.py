@@ -66,7 +66,7 @@ def test_skforecast_gives_the_newest_lag_first():
 
 @pytest.mark.filterwarnings("ignore:The default of config ``remember_data``:FutureWarning")
 def test_sktime(run):
-    recipe = run("with_sktime.py", "sktime")
+    recipe = run("with_sktime.py", "sktime.forecasting.compose")
     expected = forecast_by_hand(recipe["y"][:249], window_size=24, n_steps=11)
     np.testing.assert_allclose(recipe["forecast"], expected)
 
