@@ -1,7 +1,7 @@
 # Each target sets up the virtual environment that it needs; a file in it says what is installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest lint format docs bench bench-quick bench-accuracy clean
+.PHONY: help demo test test-oldest test-interop lint format docs bench bench-quick bench-accuracy clean
 .NOTPARALLEL: # pip cannot install into one environment twice at a time.
 .SECONDARY:
 
@@ -25,6 +25,9 @@ test: .venv/.test-installed .venv/.data-installed ## Run the tests and measure t
 
 test-oldest: .venv-oldest/.test-installed ## Run the tests with the oldest NumPy and scikit-learn
 	SKLSTM_REAL_DATA=skip $(ONE_BLAS_THREAD) .venv-oldest/bin/python -m pytest -n 2
+
+test-interop: .venv-interop/.interop-installed ## Run the tests with other libraries: Keras, PyTorch, ONNX, Dask, MLflow, ...
+	$(ONE_BLAS_THREAD) .venv-interop/bin/python -m pytest -n 2 --dist loadfile tests/interop
 
 lint: .venv/.lint-installed ## Check format, style, types and the direction of imports
 	.venv/bin/ruff format --check
@@ -50,7 +53,7 @@ bench-accuracy: .venv-bench/.bench-installed .venv-bench/.data-installed ## Meas
 	$(ONE_BLAS_THREAD) .venv-bench/bin/python benchmarks/accuracy.py
 
 clean: ## Remove all that the other targets have made
-	rm -rf .venv .venv-bench .venv-oldest .coverage* .hypothesis .*_cache build dist
+	rm -rf .venv .venv-bench .venv-interop .venv-oldest .coverage* .hypothesis .*_cache build dist
 	rm -rf demo-output docs/_build docs/generated docs/gallery
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -70,6 +73,11 @@ clean: ## Remove all that the other targets have made
 .venv-oldest/.test-installed: $(METADATA) tests/constraints-oldest.txt .venv-oldest/.created
 	@echo "Installing sklstm[test] into .venv-oldest; the first time takes a minute."
 	@.venv-oldest/$(PIP_INSTALL) --editable ".[test]" --constraint tests/constraints-oldest.txt
+	@touch $@
+
+.venv-interop/.interop-installed: tests/interop/requirements.txt $(METADATA) .venv-interop/.created
+	@echo "Installing what tests/interop needs into .venv-interop; that takes some minutes."
+	@.venv-interop/$(PIP_INSTALL) --editable ".[interop,test]" --requirement $<
 	@touch $@
 
 .venv-bench/.bench-installed: $(METADATA) .venv-bench/.created

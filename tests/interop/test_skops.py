@@ -1,0 +1,106 @@
+"""skops: loaded with no more trust than in the names of our own classes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
+
+io = pytest.importorskip("skops.io")
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*not converged")
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(30, 5, 2))
+y = X[:, -1, 0]
+frame = pd.DataFrame(X.reshape(30, 10), columns=[*"abcdefghij"])
+
+OURS = {"sklstm.nn.network.Network", "sklstm.nn.optimizers.Adam", "sklstm.training.Progress"}
+REGRESSOR = {"sklstm.regressor.LSTMRegressor", *OURS}
+CLASSIFIER = {"sklstm.classifier.LSTMClassifier", *OURS}
+
+FITTED = {
+    "regressor": (LSTMRegressor(3, max_iter=2, random_state=0), X, y, REGRESSOR),
+    "float32, stacked": (
+        LSTMRegressor((3, 2), dtype=np.float32, max_iter=2, random_state=0),
+        X,
+        y,
+        REGRESSOR,
+    ),
+    "bidirectional, two outputs": (
+        LSTMRegressor(3, bidirectional=True, max_iter=2, random_state=0),
+        X,
+        X[:, -1],
+        REGRESSOR,
+    ),
+    "early stopping": (
+        LSTMRegressor(3, early_stopping=True, max_iter=2, random_state=0),
+        X,
+        y,
+        REGRESSOR,
+    ),
+    "quantile": (
+        LSTMRegressor(3, loss="quantile", quantile=0.9, max_iter=2, random_state=0),
+        X,
+        y,
+        REGRESSOR,
+    ),
+    "frame": (LSTMRegressor(3, timesteps=5, max_iter=2, random_state=0), frame, y, REGRESSOR),
+    "generator": (
+        LSTMRegressor(3, max_iter=2, random_state=np.random.RandomState(0)),
+        X,
+        y,
+        REGRESSOR,
+    ),
+    "classifier": (
+        LSTMClassifier(3, class_weight={"a": 2.0}, max_iter=2, random_state=0),
+        X,
+        np.where(y > 0, "a", "b"),
+        CLASSIFIER,
+    ),
+    "multilabel": (
+        LSTMClassifier(3, max_iter=2, random_state=0),
+        X,
+        (X[:, -1] > 0).astype(int),
+        CLASSIFIER,
+    ),
+    "pipeline": (
+        make_pipeline(
+            StandardScaler(),
+            SlidingWindow(4, lag=1),
+            LSTMRegressor(3, max_iter=2, random_state=0),
+        ),
+        X[:, -1],
+        y,
+        {"sklstm.windowing.SlidingWindow", *REGRESSOR},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_our_own_names_are_all_to_trust(name):
+    estimator, X, y, names = FITTED[name]
+    dumped = io.dumps(estimator.fit(X, y))
+    untrusted = io.get_untrusted_types(data=dumped)
+    assert set(untrusted) == names
+    loaded = io.loads(dumped, trusted=untrusted)
+    np.testing.assert_array_equal(loaded.predict(X), estimator.predict(X))
+
+
+@pytest.mark.parametrize("name", ["regressor", "classifier", "frame"])
+def test_training_goes_on_with_the_same_bits(name):
+    estimator, X, y, names = FITTED[name]
+    loaded = io.loads(io.dumps(estimator.fit(X, y)), trusted=sorted(names))
+    for one in (estimator, loaded):
+        one.partial_fit(X, y)
+    assert loaded.loss_curve_ == estimator.loss_curve_
+    np.testing.assert_array_equal(loaded.predict(X), estimator.predict(X))
+
+
+def test_an_estimator_that_is_not_fitted():
+    dumped = io.dumps(LSTMRegressor((4, 3), alpha=0.5))
+    assert io.get_untrusted_types(data=dumped) == ["sklstm.regressor.LSTMRegressor"]
+    loaded = io.loads(dumped, trusted=["sklstm.regressor.LSTMRegressor"])
+    assert loaded.get_params() == LSTMRegressor((4, 3), alpha=0.5).get_params()
