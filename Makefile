@@ -20,7 +20,7 @@ help: ## Say what there is to make
 demo: .venv/.plot-installed ## Forecast the airline series: a table, and a picture in demo-output/
 	.venv/bin/python examples/demo_airline.py
 
-test: .venv/.test-installed .venv/.data-installed ## Run the tests and measure their coverage
+test: .venv/.test-installed .venv/.interop-installed .venv/.data-installed ## Run the tests and measure their coverage
 	$(ONE_BLAS_THREAD) .venv/bin/python -m pytest -n 2 --cov
 
 test-oldest: .venv-oldest/.test-installed ## Run the tests with the oldest NumPy and scikit-learn

@@ -46,7 +46,19 @@ html_theme_options = {
 }
 html_sidebars = {
     page: []
-    for page in ("changelog", "contributing", "gallery/*", "how_it_works", "speed", "user_guide")
+    for page in (
+        "accuracy",
+        "changelog",
+        "contributing",
+        "deployment",
+        "distributed",
+        "gallery/*",
+        "how_it_works",
+        "interop",
+        "recipes",
+        "speed",
+        "user_guide",
+    )
 }
 html_show_sourcelink = False
 

@@ -37,10 +37,10 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return getattr(importlib.import_module(_MODULES[name]), name)
-    if name in ("datasets", "nn", "runtime"):
+    if name in ("datasets", "interop", "nn", "runtime"):
         return importlib.import_module(f"sklstm.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, "datasets", "nn", "runtime"})
+    return sorted({*globals(), *_MODULES, "datasets", "interop", "nn", "runtime"})

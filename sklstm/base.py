@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -28,6 +27,7 @@ from sklstm.sequences import Sequences
 from sklstm.threads import Threads, one_blas_thread
 from sklstm.training import Progress, Trainer, TrainingRun, TrainingSet, predict_raw
 from sklstm.validation import check_sequences, check_state, check_step, check_weights
+from sklstm.versions import VersionedEstimator
 
 __all__ = ["BaseLSTM"]
 
@@ -37,7 +37,7 @@ Floats = NDArray[np.floating]
 DEFAULT_BATCH_SIZE = 32
 
 
-class BaseLSTM(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
     """Stacked LSTM layers and a dense head, trained by backpropagation through time and Adam."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -14,8 +14,7 @@ import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -34,6 +33,8 @@ from sklstm.nn.losses import (
 )
 from sklstm.nn.network import Batch, Network
 from sklstm.sequences import DenseSequences, RaggedSequences, Sequences
+from sklstm.threads import one_blas_thread
+from sklstm.training import predict_raw
 
 __all__ = ["Classifier", "Regressor", "load", "save"]
 
@@ -48,9 +49,8 @@ _FORMAT = "sklstm.runtime"
 _HEADER = "header.json"
 _MAX_HEADER_SIZE = 1 << 20
 
-# Sequences that go through the network at once: as many as in the estimator's prediction, since
-# how many columns a matrix product has can change its last bits.
-_PREDICTION_COLUMNS = 512
+# Sequences whose values are looked at together.
+_BLOCK_SIZE = 512
 
 # By what turns raw outputs into predictions; what else the losses do is for training.
 _LOSSES: dict[str, type[Loss]] = {
@@ -247,7 +247,7 @@ class _Predictor:
         x = x.astype(dtype)
         after = self._state(state, len(x), is_single)  # (n_units, n_streams) each
         given = np.flatnonzero(~np.isnan(x[:, 0]))
-        with _one_blas_thread()(), np.errstate(all="ignore"):
+        with one_blas_thread(), np.errstate(all="ignore"):
             if len(given):
                 buffers = network.state_buffers(dtype)
                 batch = Batch(x[given].T[np.newaxis], Packing.equal(1, len(given)))
@@ -267,16 +267,9 @@ class _Predictor:
 
     def _raw_outputs(self, X: Any) -> Floats:
         """Compute the head's linear outputs, of shape (n_samples, n_outputs)."""
-        network, parameters = self._network, self._parameters
         sequences = self._sequences(X)
-        raw = np.empty((network.n_outputs, len(sequences)), parameters.dtype)
-        buffers = network.state_buffers(parameters.dtype)
-        with _one_blas_thread()(), np.errstate(all="ignore"):
-            for first in range(0, len(sequences), _PREDICTION_COLUMNS):
-                block = slice(first, min(first + _PREDICTION_COLUMNS, len(sequences)))
-                batch, order = sequences.batch(block, parameters.dtype)
-                raw[:, block][:, order] = network.raw_outputs(parameters, batch, buffers)
-        return raw.T
+        with one_blas_thread() as threads:
+            return predict_raw(self._network, self._parameters, sequences, threads).T
 
     def _sequences(self, X: Any) -> Sequences:
         """Check X and give it in the form that the network reads."""
@@ -310,8 +303,8 @@ class _Predictor:
             values = values.reshape(len(values), self._n_timesteps, -1)
         dtype = self._parameters.dtype
         missing = [
-            _has_missing(values[first : first + _PREDICTION_COLUMNS], dtype, "X", first)
-            for first in range(0, len(values), _PREDICTION_COLUMNS)
+            _has_missing(values[first : first + _BLOCK_SIZE], dtype, "X", first)
+            for first in range(0, len(values), _BLOCK_SIZE)
         ]
         return DenseSequences(values, any(missing))
 
@@ -379,8 +372,9 @@ class Regressor(_Predictor):
         self._y_mean, self._y_scale = np.array(header["y_mean"]), np.array(header["y_scale"])
 
     def _predictions(self, raw: Floats) -> Floats:
-        y = self._loss.inverse_link(raw.T).T * self._y_scale + self._y_mean
-        y = y.astype(raw.dtype)
+        with np.errstate(over="ignore"):  # a count beyond all bounds is inf
+            y = self._loss.inverse_link(raw.T).T * self._y_scale + self._y_mean
+            y = y.astype(raw.dtype)
         return y[:, 0] if self._y_is_1d else y
 
 
@@ -432,16 +426,6 @@ class Classifier(_Predictor):
             return (raw > 0).astype(int)
         decided = raw.argmax(axis=1) if self.n_outputs_ > 1 else (raw[:, 0] > 0).astype(int)
         return self.classes_[decided]
-
-
-@cache
-def _one_blas_thread() -> Callable[[], AbstractContextManager[Any]]:
-    """Return what limits BLAS to one thread, or nothing to do so where threadpoolctl is missing."""
-    try:
-        from sklstm.threads import one_blas_thread
-    except ImportError:
-        return nullcontext
-    return one_blas_thread
 
 
 def _to_numbers(values: Any, name: str) -> NDArray[Any]:
@@ -527,7 +511,7 @@ def _header(estimator: Any) -> dict[str, Any]:
         "hidden_layer_sizes": list(network.hidden_layer_sizes),
         "n_outputs": network.n_outputs,
         "bidirectional": network.bidirectional,
-        "out_activation": estimator._loss.activation,
+        "out_activation": estimator.out_activation_,
         "n_timesteps": n_timesteps,
         "feature_names": None if feature_names is None else feature_names.tolist(),
         **(_classifier_header(estimator) if is_classifier else _regressor_header(estimator)),

@@ -13,9 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TypeVar
-
-from threadpoolctl import ThreadpoolController
+from typing import Any, TypeVar
 
 __all__ = ["Threads", "one_blas_thread"]
 
@@ -80,7 +78,11 @@ class Threads:
 
 
 @lru_cache(maxsize=1)
-def _blas() -> ThreadpoolController:
+def _blas() -> Any:
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:  # as may be where NumPy is alone; then BLAS does as it likes
+        return None
     # Looking through all loaded libraries takes milliseconds: once is enough.
     return ThreadpoolController().select(user_api="blas")
 
@@ -101,7 +103,7 @@ def one_blas_thread() -> Iterator[Threads]:
     global _n_inside, _limiter
     with _lock:
         n_threads = 1
-        if _n_inside == 0:
+        if _n_inside == 0 and _blas() is not None:
             n_threads = max((lib.num_threads for lib in _blas().lib_controllers), default=1)
             _limiter = _blas().limit(limits=1)
         _n_inside += 1

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
@@ -22,11 +22,12 @@ from sklearn.utils.validation import (
 
 from sklstm.callbacks import CallbackSupportMixin, with_callbacks
 from sklstm.context import Context, Rows, members_of
+from sklstm.versions import VersionedEstimator
 
 __all__ = ["SlidingWindow", "forecast_targets", "make_windows"]
 
 
-class SlidingWindow(CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
     """Give each row of a series the rows before it, as a window.
 
     Row t becomes the window of the rows t - lag - (window_size - 1) * sampling_rate, ...,

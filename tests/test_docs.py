@@ -147,7 +147,9 @@ def listed_names(page):
     }
 
 
-@pytest.mark.parametrize("module", ["sklstm", "sklstm.nn", "sklstm.datasets"])
+@pytest.mark.parametrize(
+    "module", ["sklstm", "sklstm.nn", "sklstm.datasets", "sklstm.interop", "sklstm.runtime"]
+)
 def test_api_page_lists_what_is_public(module):
     listed = listed_names(read(ROOT / "docs" / "api.rst"))[module]
     assert sorted(listed) == sorted(importlib.import_module(module).__all__)

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 import sklstm
-from sklstm import LSTMClassifier, LSTMRegressor, runtime, training
+from sklstm import LSTMClassifier, LSTMRegressor, runtime
 from sklstm.datasets import load_sunspots
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not converged")
@@ -136,7 +136,6 @@ def test_every_form_of_input(form, tmp_path):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_more_sequences_than_go_through_at_once(dtype, tmp_path):
-    assert runtime._PREDICTION_COLUMNS == training._PREDICTION_COLUMNS
     X = rng.normal(size=(1100, 30, 2)).astype(dtype)
     estimator = LSTMRegressor((40, 20), max_iter=1, random_state=0).fit(X[:50], X[:50, -1, 0])
     predictor = saved_and_loaded(estimator, tmp_path)

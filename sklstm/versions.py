@@ -1,0 +1,49 @@
+"""What a pickle says when another version of sklstm loads it than the one that made it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
+
+import sklstm
+
+__all__ = ["OtherVersionWarning", "VersionedEstimator"]
+
+
+class OtherVersionWarning(InconsistentVersionWarning):
+    """An estimator is loaded by another version of sklstm than that which made the file.
+
+    Parameters
+    ----------
+    estimator_name : str
+        Its class.
+    made_by : str
+        The version that made the file.
+    """
+
+    def __init__(self, estimator_name: str, made_by: str) -> None:
+        self.estimator_name, self.made_by = estimator_name, made_by
+
+    def __str__(self) -> str:
+        return (
+            f"This {self.estimator_name} was saved by sklstm {self.made_by} and is loaded by "
+            f"sklstm {sklstm.__version__}. It may not work, or predict something else: load it "
+            "with the version that made it, or fit it anew."
+        )
+
+
+class VersionedEstimator(BaseEstimator):
+    """An estimator whose pickle carries the version of sklstm, as scikit-learn's carry theirs."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_sklstm_version": sklstm.__version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        made_by = state.pop("_sklstm_version", "of an unknown version")
+        if made_by != sklstm.__version__:
+            warnings.warn(OtherVersionWarning(type(self).__name__, made_by), stacklevel=2)
+        super().__setstate__(state)
