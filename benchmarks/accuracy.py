@@ -66,11 +66,11 @@ def mlp(classify, seed):
 def forecasters(task):
     """Models of a series as functions of a seed, and whether the seed matters."""
 
-    def lstm(seed, wrap=lambda estimator: estimator):
+    def lstm(seed, wrap=lambda estimator: estimator, **params):
         return make_pipeline(
             StandardScaler(),
             SlidingWindow(task.window_size, lag=1),
-            wrap(LSTMRegressor(random_state=seed, **task.params)),
+            wrap(LSTMRegressor(random_state=seed, **task.params, **params)),
         )
 
     def on_lags(model, seed):
@@ -83,13 +83,14 @@ def forecasters(task):
     return {
         "sklstm": (lstm, True),
         "torch": (partial(lstm, wrap=TorchLSTM), True),
+        "stopped": (partial(lstm, early_stopping=True), True),
         "ridge": (partial(on_lags, lambda seed: RidgeCV(ALPHAS)), False),
         "boosting": (partial(on_lags, partial(boosting, False)), False),
         "mlp": (partial(on_lags, partial(mlp, False)), True),
     }
 
 
-def benchmark_forecast(task):
+def benchmark_forecast(task, only):
     levels = task.load()
     X = task.forward(levels).astype(np.float32)  # in which both LSTMs then compute
     level, y = levels[:, 0], X[:, 0].astype(float)
@@ -109,7 +110,7 @@ def benchmark_forecast(task):
         return rmse(np.concatenate(forecasts))
 
     scores, seconds = {}, {}
-    for name, (make, is_random) in forecasters(task).items():
+    for name, (make, is_random) in selected(forecasters(task), only).items():
         scores[name], seconds[name] = timed(
             partial(rolling, make), task.n_seeds if is_random else 1
         )
@@ -166,6 +167,7 @@ def sequence_models(task, classify, is_ragged):
     models = {
         "sklstm": (lambda seed: lstm(random_state=seed), None, True),
         "torch": (lambda seed: TorchLSTM(lstm(random_state=seed)), None, True),
+        "stopped": (lambda seed: lstm(random_state=seed, early_stopping=True), None, True),
         "neighbour": (
             lambda seed: KNeighborsClassifier(1) if classify else KNeighborsRegressor(),
             flat,
@@ -180,7 +182,7 @@ def sequence_models(task, classify, is_ragged):
     return models
 
 
-def benchmark_sequences(task):
+def benchmark_sequences(task, only):
     divisions = [
         (*scaled(X_train, X_test), y_train, y_test)
         for X_train, y_train, X_test, y_test in task.load()
@@ -200,7 +202,7 @@ def benchmark_sequences(task):
 
     scores, seconds = {}, {}
     models = sequence_models(task, classify, isinstance(X_train, list))
-    for name, (make, features, is_random) in models.items():
+    for name, (make, features, is_random) in selected(models, only).items():
         scores[name], seconds[name] = timed(
             partial(score, make, features), task.n_seeds if is_random else 1
         )
@@ -218,6 +220,10 @@ def benchmark_sequences(task):
 
 
 # Both.
+
+
+def selected(models, only):
+    return {name: model for name, model in models.items() if name in (only or models)}
 
 
 def timed(evaluate, n_seeds):
@@ -242,6 +248,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="sets; all if none is named")
     parser.add_argument("--report", action="store_true", help="measure nothing")
+    parser.add_argument("--models", nargs="+", help="measure these again, keep the others")
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if not arguments.report:
@@ -249,9 +256,13 @@ def main():
         for name in arguments.names or [*FORECASTS, *SEQUENCES]:
             start = time.perf_counter()
             if name in FORECASTS:
-                results[name] = benchmark_forecast(FORECASTS[name])
+                result = benchmark_forecast(FORECASTS[name], arguments.models)
             else:
-                results[name] = benchmark_sequences(SEQUENCES[name])
+                result = benchmark_sequences(SEQUENCES[name], arguments.models)
+            if arguments.models and name in results:
+                for key in ("scores", "seconds"):
+                    result[key] = results[name][key] | result[key]
+            results[name] = result
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
             means = {model: f"{np.mean(s):.4g}" for model, s in results[name]["scores"].items()}
             print(f"{name} ({time.perf_counter() - start:.0f} s): {means}", flush=True)

@@ -17,9 +17,10 @@ NAMES = {
     "mlp": "MLP",
     "torch": "PyTorch LSTM",
     "sklstm": "sklstm",
+    "stopped": "sklstm, early stopping",
 }
-COLORS = {"sklstm": "tab:blue", "torch": "tab:orange"}
-MARKERS = dict(zip(NAMES, "|xsvsP^Doo", strict=True))
+COLORS = {"sklstm": "tab:blue", "stopped": "tab:blue", "torch": "tab:orange"}
+MARKERS = dict(zip(NAMES, "|xsvsP^Doo*", strict=True))
 # The two LSTMs, of which every seed is drawn, stand below and above the line of their set.
 SHIFTS = {"sklstm": 0.18, "torch": -0.18}
 
@@ -122,7 +123,8 @@ def write_report(results, folder):
         }
         for name, result in forecasts.items()
     }
-    draw(relative, "RMSE / RMSE of the naive forecast (less is better)", folder / "forecasts.svg")
+    label = "RMSE / RMSE of the naive forecast (less is better)"
+    draw(relative, label, folder / "forecasts.svg", scale="log")
     sequences = {
         name: {model: np.array(scores) for model, scores in result["scores"].items()}
         for name, result in of_kind(results, "sequences").items()
@@ -134,7 +136,7 @@ def mean(scores):
     return [] if scores is None else [np.mean(scores)]
 
 
-def draw(sets, label, path):
+def draw(sets, label, path, scale="linear"):
     """Draw a row for each set: a mark for each model, for the LSTMs one for each seed."""
     import matplotlib as mpl
     import matplotlib.pyplot as plt
@@ -155,7 +157,10 @@ def draw(sets, label, path):
             s=22,
         )
     ax.set_yticks(range(len(sets)), list(sets))
-    ax.set(xlabel=label)
+    ax.set(xlabel=label, xscale=scale)
+    if scale == "log":
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter("{x:g}")
     ax.invert_yaxis()
     ax.grid(axis="y", linewidth=0.3)
     figure.legend(loc="outside upper center", ncols=5, frameon=False)

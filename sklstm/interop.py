@@ -490,7 +490,10 @@ def _imported(
     model._parameters = model._network.pack(*weights).astype(model._parameters.dtype)
     model._progress = Progress()
     # Training for no epoch sets what fit would leave behind.
-    no_data = TrainingSet(sequences, np.arange(0), np.empty((n_outputs, 0)), np.empty(0))
+    nothing = np.empty(0)
+    no_data = TrainingSet(
+        sequences, np.arange(0), np.empty((n_outputs, 0)), nothing, nothing
+    )
     with one_blas_thread() as threads:
         model._train(no_data, None, threads, 0, EpochReport(model))
     return model

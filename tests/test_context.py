@@ -95,7 +95,7 @@ def test_one_new_row_at_a_time(series, container):
 
 @pytest.mark.parametrize("n_train", [1, 2])
 def test_a_stream_from_its_first_row(n_train):
-    series = np.repeat([[0.0], [1.0], [0.0]], 6, axis=0)
+    series = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0])[:, np.newaxis]
     expected = whole(series)
     window = carrying().partial_fit(series[:n_train])
     for t in range(n_train, len(series)):
@@ -251,6 +251,13 @@ def test_rows_of_which_the_past_is_not_known_are_refused(index, rows):
     window = carrying().fit(series.iloc[2:8])
     with Unchanged(window), pytest.raises(ValueError, match=NOT_KNOWN):
         window.transform(series.iloc[rows])
+
+
+def test_rows_from_the_first_on_must_be_in_order():
+    series = frame(DAYS)
+    window = carrying().fit(series[:8])
+    with pytest.raises(ValueError, match="does not increase"):
+        window.transform(series.iloc[[0, 5, 3]])
 
 
 @by_index
