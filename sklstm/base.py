@@ -238,8 +238,12 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         if end == "max_iter":
             warnings.warn(
                 f"{type(self).__name__} did {self.max_iter} epochs (max_iter) and has not "
-                "converged yet. Increase max_iter, or stop by a validation score with "
-                "early_stopping=True.",
+                "converged yet. Increase max_iter"
+                + (
+                    "."
+                    if self.early_stopping
+                    else ", or stop by a validation score with early_stopping=True."
+                ),
                 ConvergenceWarning,
                 stacklevel=2,
             )

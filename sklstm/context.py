@@ -58,7 +58,7 @@ class _Position:
         while n_missing < n_most:
             after = expected + self.step
             # Half a step on is still the same row: numbers are rounded, days may have 25 hours.
-            if 2 * (label - expected) < min(expected - before, after - expected):
+            if label - expected < min(expected - before, after - expected) / 2:
                 break
             n_missing, before, expected = n_missing + 1, expected, after
         return n_missing
@@ -149,7 +149,9 @@ class Context:
         members = members_of(groups, len(rows))
         tail = {name: _newest(rows[part], n_before) for name, part in members}
         positions = None
-        if index is not None and all(_increases(index[part]) for _, part in members):
+        if index is not None and all(_is_ordered(index[part]) for _, part in members):
+            for _, part in members:
+                _check_increases(index[part])
             positions = {
                 name: _Position(labels[0], labels[-1], _step(labels, is_panel=groups is not None))
                 for name, labels in ((name, index[part]) for name, part in members)
@@ -167,6 +169,8 @@ class Context:
         """
         members = members_of(groups, len(rows))
         if self._is_telling(index):
+            for _, part in members:
+                _check_increases(index[part])
             return {
                 name: self._up_to(name, index[part], may_have_gap=may_have_gap)
                 for name, part in members
@@ -186,6 +190,7 @@ class Context:
             past = tail.get(name)
             if is_telling:
                 labels = index[part]
+                _check_increases(labels)
                 before = positions.get(name, _Position(labels[0], labels[0], None))
                 if past is not None:
                     past = self._up_to(name, labels, may_have_gap=may_have_gap)
@@ -212,11 +217,6 @@ class Context:
 
     def _up_to(self, name: Hashable, labels: Any, *, may_have_gap: bool) -> NDArray[Any]:
         """Give the past of labels that follow."""
-        if not labels.is_monotonic_increasing:
-            raise ValueError(
-                "The index of X does not increase, so its rows are not in the order of time: sort "
-                "them, oldest first."
-            )
         position = self._position(name)
         n_missing = position.n_missing_before(labels[0], self.n_before)
         if n_missing == 0:
@@ -254,10 +254,17 @@ def _newest(rows: NDArray[Any], n_rows: int) -> NDArray[Any]:
     return rows[max(0, len(rows) - n_rows) :].copy()
 
 
-def _increases(labels: Any) -> bool:
-    """Tell whether labels are numbers or times that say what comes after what."""
-    is_ordered = labels.dtype.kind in "iufMm" or hasattr(labels, "freqstr")
-    return bool(is_ordered and labels.is_monotonic_increasing and labels.is_unique)
+def _is_ordered(labels: Any) -> bool:
+    """Tell whether labels are numbers or times, each once, that say what comes after what."""
+    return bool((labels.dtype.kind in "iufMm" or hasattr(labels, "freqstr")) and labels.is_unique)
+
+
+def _check_increases(labels: Any) -> None:
+    if not labels.is_monotonic_increasing:
+        raise ValueError(
+            "The index of X does not increase, so its rows are not in the order of time: sort "
+            "them, oldest first."
+        )
 
 
 def _counts_from_zero(index: Any) -> bool:

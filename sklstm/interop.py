@@ -491,9 +491,7 @@ def _imported(
     model._progress = Progress()
     # Training for no epoch sets what fit would leave behind.
     nothing = np.empty(0)
-    no_data = TrainingSet(
-        sequences, np.arange(0), np.empty((n_outputs, 0)), nothing, nothing
-    )
+    no_data = TrainingSet(sequences, np.arange(0), np.empty((n_outputs, 0)), nothing, nothing)
     with one_blas_thread() as threads:
         model._train(no_data, None, threads, 0, EpochReport(model))
     return model

@@ -17,6 +17,7 @@ from sklearn.utils.validation import (
     check_array,
     check_consistent_length,
     check_is_fitted,
+    column_or_1d,
     validate_data,
 )
 
@@ -82,12 +83,14 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
 
     With ``carry_context``, X in ``transform`` is one of two things. Either it begins with the rows
     of ``fit``, or is them; then the windows are those that ``fit_transform`` gave, and go on from
-    there. Or it follows what was fitted last. A pandas index tells which, for each series of a
-    panel, and how many rows are missing in between, which then count as missing time steps; rows
-    that are neither are an error. Without an index, or where both only count from zero, rows that
-    do not begin with those of ``fit`` are *taken to follow directly*. The state of the transformer
-    does not change in ``transform``: a live system either gives all rows since the fit each time,
-    or calls ``partial_fit`` with each row once it has been used.
+    there. Or it follows what was fitted last. A pandas index of increasing numbers or times tells
+    which, for each series of a panel, and how many rows are missing in between, which then count
+    as missing time steps; rows that are neither are an error. A StandardScaler drops the index,
+    unless ``pipeline.set_output(transform="pandas")`` keeps it. Without an index, or where both
+    only count from zero, rows that do not begin with those of ``fit`` are *taken to follow
+    directly*. The state of the transformer does not change in ``transform``: a live system either
+    gives all rows since the fit each time, or calls ``partial_fit`` with each row once it has been
+    used.
 
     With ``lag=0`` a window holds its own row. If y is a column of X, or one up to shift and scale,
     the model sees what it is to predict; ``fit`` warns of that.
@@ -283,7 +286,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         series = check_array(
             rest, dtype="numeric", ensure_all_finite="allow-nan", estimator=self, input_name="X"
         )
-        _check_labels(groups, self.group_column)
+        _check_labels(groups, f"group_column={self.group_column!r}")
         self._settle_group_column(column, reset=reset)
         return series, groups
 
@@ -313,7 +316,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
                     f"group_column={column} is not a column of X, which has {n_columns}."
                 )
         if n_columns < 2:
-            raise ValueError("X holds nothing but the group_column.")
+            raise ValueError("X has 1 feature(s), which is nothing but the group_column.")
         return position
 
     def _windows(self, series: NDArray[Any], past: NDArray[Any] | None) -> NDArray[Any]:
@@ -386,6 +389,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.string = self.group_column is not None
         return tags
 
 
@@ -394,14 +398,17 @@ def _index_of(X: Any) -> Any:
     return X.index if hasattr(X, "iloc") else None
 
 
-def _check_labels(groups: NDArray[Any], group_column: Any) -> None:
-    """Refuse labels of series that are missing or cannot be told apart by their order."""
+def _check_labels(groups: NDArray[Any], name: str) -> None:
+    """Refuse labels of series that are missing, or that have no order."""
     labels = groups.tolist()
     if not all(label is not None and _equals_itself(label) for label in labels):
-        raise ValueError(f"group_column={group_column!r} holds missing values.")
-    kinds = {isinstance(label, str) for label in labels}
-    if len(kinds) > 1:
-        raise ValueError(f"group_column={group_column!r} mixes strings with other labels.")
+        raise ValueError(f"{name} holds missing values.")
+    if len({isinstance(label, str) for label in labels}) > 1:
+        raise ValueError(f"{name} mixes strings with other labels.")
+    try:
+        np.unique(groups)
+    except TypeError as error:
+        raise TypeError(f"{name}: the argument must be strings or numbers: {error}") from error
 
 
 def _equals_itself(label: Any) -> bool:
@@ -447,6 +454,11 @@ def _are_on_one_line(x: NDArray[np.float64], y: NDArray[np.float64], precision: 
         standardized.append(centred / spread)
     a, b = standardized
     return bool(min(np.abs(a - b).max(), np.abs(a + b).max()) <= precision)
+
+
+def _check_size(name: str, size: Any) -> None:
+    if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
+        raise ValueError(f"{name} must be an int of at least 1, got {size!r}.")
 
 
 def make_windows(
@@ -513,15 +525,17 @@ def make_windows(
         "sampling_rate": sampling_rate,
     }
     for name, size in sizes.items():
-        if not isinstance(size, Integral) or size < 1:
-            raise ValueError(f"{name} must be an int of at least 1, got {size!r}.")
+        _check_size(name, size)
     kinds: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": "allow-nan"}
     series = check_array(X, ensure_2d=False, input_name="X", **kinds)
     series = series.reshape(len(series), -1) if series.ndim == 1 else series
     target = series if y is None else check_array(y, ensure_2d=False, input_name="y", **kinds)
     if target.ndim == 2 and target.shape[1] == 1:
         target = target[:, 0]
-    labels = None if groups is None else np.asarray(groups)
+    labels = None
+    if groups is not None:
+        labels = column_or_1d(groups, dtype=object)
+        _check_labels(labels, "groups")
     check_consistent_length(series, target, labels)
 
     span = (window_size - 1) * sampling_rate + 1
@@ -573,8 +587,7 @@ def forecast_targets(y: ArrayLike, horizon: int) -> NDArray[np.floating]:
            [ 4., nan],
            [nan, nan]])
     """
-    if not isinstance(horizon, Integral) or horizon < 1:
-        raise ValueError(f"horizon must be an int of at least 1, got {horizon!r}.")
+    _check_size("horizon", horizon)
     values = check_array(
         y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
     )

@@ -147,7 +147,7 @@ def test_sizes_out_of_range(name, size):
         (SERIES, {"groups": ["a"] * 9}, "inconsistent numbers of samples"),
         (SERIES, {"groups": ["a"] * 9 + [None]}, "groups holds missing values"),
         (SERIES, {"groups": [0.0] * 9 + [np.nan]}, "groups holds missing values"),
-        (SERIES, {"groups": np.zeros((10, 1))}, "groups"),
+        (SERIES, {"groups": np.zeros((10, 2))}, "1d array"),
         (SERIES - np.inf, {}, "infinity"),
         (SERIES, {"y": ["a"] * 10}, "strings"),
         ([], {}, "0 sample"),

@@ -419,7 +419,7 @@ def test_set_output_of_a_panel(library):
         (SERIES, "store", "is an array and has no names: give a position"),
         (PANEL, 3, "group_column=3 is not a column of X, which has 3"),
         (PANEL, -4, "group_column=-4 is not a column of X, which has 3"),
-        (PANEL[["store"]], "store", "holds nothing but the group_column"),
+        (PANEL[["store"]], "store", "nothing but the group_column"),
         (PANEL.assign(store=[None, *STORES[1:]]), "store", "'store' holds missing values"),
         (PANEL.assign(store=[np.nan, *range(9)]), 1, "group_column=1 holds missing values"),
         (
