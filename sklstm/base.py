@@ -517,7 +517,6 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
             "loss_curve_": loss_curve,
             "learning_rate_curve_": self.learning_rate_curve_ + run.rates,
             "out_activation_": self._loss.activation,
-            "_fitted_loss": self._loss,
         }
         if not run.has_validation:
             return attributes | {

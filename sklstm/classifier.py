@@ -20,7 +20,12 @@ from sklearn.utils.validation import (
 )
 
 from sklstm.base import BaseLSTM
-from sklstm.nn.losses import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
+from sklstm.nn.losses import (
+    INVERSE_LINKS,
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    Loss,
+)
 from sklstm.sequences import Sequences
 from sklstm.validation import check_present
 
@@ -327,7 +332,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             each label.
         """
         raw = self._raw_outputs(X)  # (n_samples, n_outputs)
-        p = self._fitted_loss.inverse_link(raw.T).T
+        p = INVERSE_LINKS[self.out_activation_](raw.T).T
         if self.n_outputs_ == 1 and not self._is_multilabel:
             return np.column_stack([1 - p, p])
         return p

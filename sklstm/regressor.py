@@ -12,7 +12,15 @@ from sklearn.metrics import d2_pinball_score, d2_tweedie_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklstm.base import BaseLSTM
-from sklstm.nn.losses import AbsoluteError, Huber, Loss, PinballLoss, Poisson, SquaredError
+from sklstm.nn.losses import (
+    INVERSE_LINKS,
+    AbsoluteError,
+    Huber,
+    Loss,
+    PinballLoss,
+    Poisson,
+    SquaredError,
+)
 from sklstm.sequences import Sequences
 from sklstm.validation import check_regression_target
 
@@ -314,7 +322,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def _predictions(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
         with np.errstate(over="ignore"):  # a count beyond all bounds is inf
             # In float64: a float32 y far from zero would lose what the network says about it.
-            y = self._fitted_loss.inverse_link(raw.T).T * self._y_scale + self._y_mean
+            y = INVERSE_LINKS[self.out_activation_](raw.T).T * self._y_scale + self._y_mean
             y = y.astype(raw.dtype)
         return y[:, 0] if self._y_is_1d else y
 

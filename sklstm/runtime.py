@@ -24,13 +24,7 @@ from numpy.lib import format as npy
 from numpy.typing import ArrayLike, NDArray
 
 from sklstm.nn.layer import Packing
-from sklstm.nn.losses import (
-    BinaryCrossEntropy,
-    CategoricalCrossEntropy,
-    Loss,
-    Poisson,
-    SquaredError,
-)
+from sklstm.nn.losses import INVERSE_LINKS
 from sklstm.nn.network import Batch, Network
 from sklstm.sequences import DenseSequences, RaggedSequences, Sequences
 from sklstm.threads import one_blas_thread
@@ -51,14 +45,6 @@ _MAX_HEADER_SIZE = 1 << 20
 
 # Sequences whose values are looked at together.
 _BLOCK_SIZE = 512
-
-# By what turns raw outputs into predictions; what else the losses do is for training.
-_LOSSES: dict[str, type[Loss]] = {
-    "identity": SquaredError,
-    "exponential": Poisson,
-    "logistic": BinaryCrossEntropy,
-    "softmax": CategoricalCrossEntropy,
-}
 
 # The labels' dtypes, and what they are in JSON.
 _LABELS: dict[str, type] = {
@@ -179,7 +165,7 @@ class _Predictor:
     def __init__(self, header: dict[str, Any], network: Network, parameters: Floats) -> None:
         self._network, self._parameters = network, parameters
         self._n_timesteps: int | None = header["n_timesteps"]
-        self._loss = _LOSSES[header["out_activation"]]()
+        self._inverse_link = INVERSE_LINKS[header["out_activation"]]
         self.n_outputs_ = network.n_outputs
         self.n_features_in_ = network.n_features * (self._n_timesteps or 1)
         if header["feature_names"] is not None:
@@ -373,7 +359,7 @@ class Regressor(_Predictor):
 
     def _predictions(self, raw: Floats) -> Floats:
         with np.errstate(over="ignore"):  # a count beyond all bounds is inf
-            y = self._loss.inverse_link(raw.T).T * self._y_scale + self._y_mean
+            y = self._inverse_link(raw.T).T * self._y_scale + self._y_mean
             y = y.astype(raw.dtype)
         return y[:, 0] if self._y_is_1d else y
 
@@ -416,7 +402,7 @@ class Classifier(_Predictor):
             Probability of each class, in the order of ``classes_``; for multilabel targets of
             each label.
         """
-        p = self._loss.inverse_link(self._raw_outputs(X).T).T
+        p = self._inverse_link(self._raw_outputs(X).T).T
         if self.n_outputs_ == 1 and not self._is_multilabel:
             return np.column_stack([1 - p, p])
         return p
@@ -676,7 +662,10 @@ _RULES: _Rules = {
     ),
     "n_outputs": (_is_size, "a positive integer"),
     "bidirectional": (_is_bool, "true or false"),
-    "out_activation": (lambda value: value in list(_LOSSES), f"one of {', '.join(_LOSSES)}"),
+    "out_activation": (
+        lambda value: value in list(INVERSE_LINKS),
+        f"one of {', '.join(INVERSE_LINKS)}",
+    ),
     "n_timesteps": (lambda value: value is None or _is_size(value), "a positive integer or null"),
     "feature_names": (
         lambda value: value is None or _is_list_of(str)(value),

@@ -5,6 +5,7 @@ Arrays are features-first: a column for each sample, a row for each output.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -230,3 +231,10 @@ class BinaryCrossEntropy:
     def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
         """Probability of each label."""
         return sigmoid(raw)
+
+
+# What turns raw outputs into predictions, by the name of the output activation.
+INVERSE_LINKS: dict[str, Callable[[NDArray[np.floating]], NDArray[np.floating]]] = {
+    loss.activation: loss.inverse_link
+    for loss in (SquaredError(), Poisson(), BinaryCrossEntropy(), CategoricalCrossEntropy())
+}
