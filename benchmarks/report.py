@@ -20,6 +20,19 @@ def geometric_mean(rows):
 def tables(results):
     """Name, header and rows of each table; times in milliseconds unless the header says else."""
     has_peer = "torch" in results["training"][0]
+    if has_peer:
+        yield (
+            "means",
+            ["", "geometric mean of torch / sklstm", "shapes on which sklstm is ahead"],
+            [
+                [
+                    name,
+                    geometric_mean(rows),
+                    f"{sum(ratio(row) > 1 for row in rows)} of {len(rows)}",
+                ]
+                for name, rows in groups(results).items()
+            ],
+        )
     peers = ["sklstm", "torch"] if has_peer else ["sklstm"]
 
     def with_ratio(row, cells):
@@ -83,17 +96,19 @@ def print_tables(results):
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         for line in lines:
             print("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)))
-    if "torch" in results["training"][0]:
-        print("\ngeometric means of torch / sklstm:", means(results))
     if "memory" in results:
         print("windows:", results["memory"]["windows"])
 
 
-def means(results):
-    groups = {"training": results["training"]}
+def groups(results):
+    """The measurements that a mean is taken of."""
+    found = {"training": results["training"]}
     for row in results["prediction"]:
-        groups.setdefault(f"prediction of {row['n_samples']}", []).append(row)
-    return {name: round(geometric_mean(rows), 2) for name, rows in groups.items()}
+        n_samples = row["n_samples"]
+        found.setdefault(f"prediction of {n_samples:,} sample{'s' * (n_samples > 1)}", []).append(
+            row
+        )
+    return found
 
 
 def write_report(results, folder):
@@ -105,7 +120,8 @@ def write_report(results, folder):
         writer.writerow(header)
         writer.writerows([cell(value) for value in row] for row in rows)
         (folder / f"{name}.csv").write_text(text.getvalue())
-    draw_ratios(results, folder / "ratio.svg")
+    if "torch" in results["training"][0]:
+        draw_ratios(results, folder / "ratio.svg")
     draw_growth(results, folder / "growth.svg")
 
 

@@ -187,7 +187,8 @@ def end_to_end(library, n_samples=1000, n_timesteps=24, n_epochs=20):
 
 def peak_mib():
     """Peak memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def grow(library, n_samples, n_timesteps):
@@ -247,7 +248,7 @@ def mapped(library, n_samples, n_timesteps, n_features, n_units, batch_size):
 
     model = LSTMRegressor(n_units, batch_size=batch_size, random_state=0)
     shape = (n_samples, n_timesteps, n_features)
-    with tempfile.NamedTemporaryFile() as file:
+    with tempfile.NamedTemporaryFile(dir=".") as file:  # /tmp may be memory
         file.truncate(8 * n_samples * n_timesteps * n_features)  # zeros that take no space
         X = np.memmap(file.name, np.float64, "r", shape=shape)
         y = np.arange(float(n_samples))

@@ -149,7 +149,14 @@ class Context:
         members = members_of(groups, len(rows))
         tail = {name: _newest(rows[part], n_before) for name, part in members}
         positions = None
-        if index is not None and all(_is_ordered(index[part]) for _, part in members):
+        if index is not None and not all(_is_ordered(index[part]) for _, part in members):
+            warnings.warn(
+                "The index of X does not hold numbers or times, each once, so it does not say what "
+                "comes after what: with carry_context, rows that do not begin with the fitted ones "
+                "are taken to follow them.",
+                stacklevel=4,
+            )
+        elif index is not None:
             for _, part in members:
                 _check_increases(index[part])
             positions = {

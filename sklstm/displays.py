@@ -228,11 +228,11 @@ class ForecastDisplay:
     def from_predictions(
         cls,
         y_true: Any,
-        y_pred: ArrayLike,
+        y_pred: Any,
         *,
         lower: ArrayLike | None = None,
         upper: ArrayLike | None = None,
-        index: ArrayLike | None = None,
+        index: Any = None,
         cutoff: Any = None,
         name: str | None = None,
         ax: Axes | None = None,
@@ -267,6 +267,11 @@ class ForecastDisplay:
             raise ValueError("An interval needs both lower and upper, but only one was given.")
         if index is None and hasattr(y_true, "iloc"):
             index = y_true.index
+            if hasattr(y_pred, "iloc") and not index.equals(y_pred.index):
+                raise ValueError(
+                    "y_true and y_pred have different indexes: reindex both to what they have in "
+                    "all, which gives NaN where there is no value."
+                )
         check_consistent_length(y_true, y_pred, lower, upper, index)
         display = cls(
             y_true, y_pred, lower=lower, upper=upper, index=index, cutoff=cutoff, name=name
@@ -293,7 +298,10 @@ class ForecastDisplay:
         self.ax_ = _new_axes(ax)
         self.figure_ = self.ax_.figure
         y_true, y_pred = np.asarray(self.y_true), np.asarray(self.y_pred)
-        x = np.arange(len(y_true)) if self.index is None else np.asarray(self.index)
+        index: Any = self.index
+        if hasattr(index, "to_timestamp"):  # a pandas PeriodIndex
+            index = index.to_timestamp()
+        x = np.arange(len(y_true)) if index is None else np.asarray(index)
         (self.true_line_,) = self.ax_.plot(x, y_true, color="black", label="observed")
         label = name or self.name or "predicted"
         (self.pred_line_,) = self.ax_.plot(x, y_pred, **{"label": label, **line_kw})

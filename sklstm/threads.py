@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
+import numpy as np
+
 __all__ = ["Threads", "one_blas_thread"]
 
 Item = TypeVar("Item")
@@ -68,7 +70,14 @@ class Threads:
             return lambda: result
         if self._side is None:
             self._side = ThreadPoolExecutor(1)
-        return self._side.submit(function, item).result
+        # How NumPy treats overflow is a setting of each thread: there it is to be as here.
+        settings = np.geterr()
+
+        def run() -> Result:
+            with np.errstate(**settings):
+                return function(item)
+
+        return self._side.submit(run).result
 
     def close(self) -> None:
         """End the threads."""

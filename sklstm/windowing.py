@@ -84,13 +84,13 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
     With ``carry_context``, X in ``transform`` is one of two things. Either it begins with the rows
     of ``fit``, or is them; then the windows are those that ``fit_transform`` gave, and go on from
     there. Or it follows what was fitted last. A pandas index of increasing numbers or times tells
-    which, for each series of a panel, and how many rows are missing in between, which then count
-    as missing time steps; rows that are neither are an error. A StandardScaler drops the index,
-    unless ``pipeline.set_output(transform="pandas")`` keeps it. Without an index, or where both
-    only count from zero, rows that do not begin with those of ``fit`` are *taken to follow
-    directly*. The state of the transformer does not change in ``transform``: a live system either
-    gives all rows since the fit each time, or calls ``partial_fit`` with each row once it has been
-    used.
+    which, for each series of a panel, and where it is regular how many rows are missing in
+    between, which then count as missing time steps; rows that are neither are an error. A
+    StandardScaler drops the index, unless ``pipeline.set_output(transform="pandas")`` keeps it.
+    Without an index, or where both only count from zero, rows that do not begin with those of
+    ``fit`` are *taken to follow directly*. The state of the transformer does not change in
+    ``transform``: a live system either gives all rows since the fit each time, or calls
+    ``partial_fit`` with each row once it has been used.
 
     With ``lag=0`` a window holds its own row. If y is a column of X, or one up to shift and scale,
     the model sees what it is to predict; ``fit`` warns of that.
@@ -304,10 +304,13 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         if isinstance(column, str):
             names = [str(name) for name in getattr(X, "columns", [])]
             if column not in names:
-                raise ValueError(
-                    f"group_column={column!r} is not among the columns of X, "
-                    f"{names or 'which is an array and has no names: give a position'}."
+                hint = (
+                    f"which are {names}."
+                    if names
+                    else "which is an array and has no names: give a position, or keep the names "
+                    "through the steps before with set_output(transform='pandas')."
                 )
+                raise ValueError(f"group_column={column!r} is not among the columns of X, {hint}")
             position = names.index(column)
         else:
             position = int(column) + (n_columns if column < 0 else 0)
@@ -456,6 +459,14 @@ def _are_on_one_line(x: NDArray[np.float64], y: NDArray[np.float64], precision: 
     return bool(min(np.abs(a - b).max(), np.abs(a + b).max()) <= precision)
 
 
+def _checked_groups(groups: ArrayLike | None) -> NDArray[Any] | None:
+    if groups is None:
+        return None
+    labels = column_or_1d(groups, dtype=object)
+    _check_labels(labels, "groups")
+    return labels
+
+
 def _check_size(name: str, size: Any) -> None:
     if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
         raise ValueError(f"{name} must be an int of at least 1, got {size!r}.")
@@ -532,10 +543,7 @@ def make_windows(
     target = series if y is None else check_array(y, ensure_2d=False, input_name="y", **kinds)
     if target.ndim == 2 and target.shape[1] == 1:
         target = target[:, 0]
-    labels = None
-    if groups is not None:
-        labels = column_or_1d(groups, dtype=object)
-        _check_labels(labels, "groups")
+    labels = _checked_groups(groups)
     check_consistent_length(series, target, labels)
 
     span = (window_size - 1) * sampling_rate + 1
@@ -558,7 +566,9 @@ def make_windows(
     return X_windows, y_windows
 
 
-def forecast_targets(y: ArrayLike, horizon: int) -> NDArray[np.floating]:
+def forecast_targets(
+    y: ArrayLike, horizon: int, *, groups: ArrayLike | None = None
+) -> NDArray[np.floating]:
     """Give each row of a series the values that come next, for a forecast of several steps at once.
 
     Row t becomes [y_{t+1}, ..., y_{t+horizon}], which goes with ``SlidingWindow(lag=0)``: what is
@@ -571,6 +581,8 @@ def forecast_targets(y: ArrayLike, horizon: int) -> NDArray[np.floating]:
         The series, oldest row first.
     horizon : int
         How many steps ahead.
+    groups : array-like of shape (n_rows,), default=None
+        Series that each row belongs to; the values that come next are those of the same series.
 
     Returns
     -------
@@ -593,5 +605,10 @@ def forecast_targets(y: ArrayLike, horizon: int) -> NDArray[np.floating]:
     )
     if values.ndim != 1:
         raise ValueError(f"y has the shape {values.shape}, but must be of shape (n_rows,).")
-    padded = np.concatenate([values, np.full(horizon, np.nan)])
-    return sliding_window_view(padded[1:], horizon).copy()
+    labels = _checked_groups(groups)
+    check_consistent_length(values, labels)
+    targets = np.empty((len(values), horizon))
+    for _, rows in members_of(labels, len(values)):
+        padded = np.concatenate([values[rows], np.full(horizon, np.nan)])
+        targets[rows] = sliding_window_view(padded[1:], horizon)
+    return targets

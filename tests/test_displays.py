@@ -120,6 +120,15 @@ def test_a_forecast_of_a_series_has_its_index():
     assert display.band_ is display.cutoff_line_ is None
 
 
+def test_a_forecast_of_periods():
+    pd = pytest.importorskip("pandas")
+    y = pd.Series([1.0, 2.0], index=pd.period_range("2020-01", periods=2, freq="M"))
+    display = ForecastDisplay.from_predictions(y, y + 1)
+    assert list(display.true_line_.get_xdata()) == list(y.index.to_timestamp().to_numpy())
+    with pytest.raises(ValueError, match="different indexes"):
+        ForecastDisplay.from_predictions(y, y.set_axis(y.index + 1))
+
+
 def test_a_forecast_that_cannot_be_drawn():
     with pytest.raises(ValueError, match="both lower and upper"):
         ForecastDisplay.from_predictions([1.0], [1.0], lower=[0.0])

@@ -208,3 +208,13 @@ def test_horizons_out_of_range(horizon):
 def test_targets_of_what_is_no_series(y, message):
     with pytest.raises(ValueError, match=message):
         forecast_targets(y, 1)
+
+
+def test_targets_of_a_panel_are_of_the_same_series():
+    y, shops = [1.0, 10, 2, 20, 3, 30], ["a", "b"] * 3
+    targets = forecast_targets(y, 2, groups=shops)
+    nan = np.nan
+    expected = [[2, 3], [20, 30], [3, nan], [30, nan], [nan, nan], [nan, nan]]
+    np.testing.assert_array_equal(targets, expected)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        forecast_targets(y, 2, groups=shops[1:])

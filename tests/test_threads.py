@@ -69,6 +69,48 @@ def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
     np.testing.assert_array_equal(*gradients)
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_chunk_that_fails_is_not_lost(n_threads, monkeypatch):
+    monkeypatch.setattr("sklstm.nn.layer._CHUNK_SIZE", 1 << 17)  # several chunks
+    rng = np.random.RandomState(0)
+    network = Network(2, (64,), 1)
+    parameters = network.initialize(rng)
+    batch = Batch(rng.normal(size=(20, 2, 70)), Packing.equal(20, 70))
+    matmul, n_calls = np.matmul, 0
+
+    def fail_at_first(*args, **kwargs):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 1:
+            raise MemoryError("full")
+        return matmul(*args, **kwargs)
+
+    monkeypatch.setattr(np, "matmul", fail_at_first)
+    threads = Threads(n_threads)
+    with pytest.raises(MemoryError, match="full"):
+        network.add_gradient(
+            parameters,
+            batch,
+            np.zeros((1, 70)),
+            np.ones(70),
+            SquaredError(),
+            np.zeros_like(parameters),
+            Workspace(network, parameters.dtype),
+            submit=threads.submit,
+        )
+    threads.close()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_side_thread_treats_overflow_as_the_caller_does(n_threads):
+    threads = Threads(n_threads)
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        threads.submit(np.exp, np.array(1e3))()
+    with np.errstate(over="ignore"):
+        assert threads.submit(np.exp, np.array(1e3))() == np.inf
+    threads.close()
+
+
 @pytest.mark.parametrize(("batch_size", "n_columns"), [(64, 1000), (64, 20), (63, 40), (2, 1000)])
 def test_training_in_two_lanes_gives_the_same_bits(batch_size, n_columns, monkeypatch):
     monkeypatch.setattr("sklstm.training._MIN_LANES", 0)

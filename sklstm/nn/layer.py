@@ -22,7 +22,8 @@ run; a batch of equal lengths is a single run.
 
 **Backward** the factors that do not depend on the incoming gradient are computed for a chunk of
 steps at once; a step is then four calls. The weight gradient is one batched product for a chunk.
-Neither waits for the steps of the next chunk, so a second thread can do both beside them.
+A second thread can make the derivatives of the next chunk and the sums of the last beside the steps
+of this one.
 
 **Kept or not.** Training keeps the blocks of every step (``LayerBuffers``). Where only the state is
 wanted, all steps work in one (``StateBuffers``), which stays in the cache.
@@ -56,7 +57,7 @@ Step = tuple[Floats, ...]
 KERNEL_ORDER = "oifg"
 
 # What a chunk of backward steps works in, in numbers: large enough that handing it to another
-# thread is nothing beside it, small enough to stay in the cache.
+# thread is nothing beside it, small enough to bound the memory.
 _CHUNK_SIZE = 1 << 20
 
 Submit = Callable[[Callable[[int], None], int], Callable[[], None]]
@@ -470,7 +471,7 @@ def backward(
         # Beside the steps of one chunk, the derivatives of the next and the sums of the last are
         # made. That is in the order of submission: when a chunk's derivatives are there, the
         # chunk before the last, in whose memory it works, has been collected.
-        derived = submit(derive, 0)
+        collected = derived = submit(derive, 0)
         for number, (first, last) in enumerate(scratch.chunks):
             derived()
             if number + 1 < len(scratch.chunks):
@@ -489,6 +490,7 @@ def backward(
                 if mask is not None:
                     multiply(dh_t, mask[:, :width], dh_t)
                 dc_next = dc_prev
+            collected()  # of the chunk before: each is waited for, as each may fail
             collected = submit(collect, number)
         collected()
         dh_next = dh_t
@@ -500,7 +502,7 @@ class _BackwardScratch:
     def __init__(self, n_inputs: int, n_units: int, run: Run, dtype: np.dtype) -> None:
         n, n_steps, width = n_units, run.stop - run.start, run.width
         step_size = 12 * n * width + 4 * n * (n_inputs + n + 1)
-        # Three chunks or more, so that there is something to do side by side.
+        # Two or three chunks at the least, so that there is something to do side by side.
         chunk = max(1, min(_CHUNK_SIZE // step_size, -(-n_steps // 3)))
         self.chunks = [(max(0, last - chunk), last) for last in range(n_steps, 0, -chunk)]
         self.dh = np.empty((n, width), dtype)

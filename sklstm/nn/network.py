@@ -501,10 +501,10 @@ class Workspace:
 
     def buffers(self, packing: Packing) -> _TrainingBuffers:
         """Buffers for a packing, allocated when it first comes by."""
-        if packing not in self._kept:
+        buffers = self._kept.pop(packing, None)
+        if buffers is None:
             if len(self._kept) == self._N_KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[packing] = _TrainingBuffers(
-                self.network, packing, self.dtype, dropping=self.dropping
-            )
-        return self._kept[packing]
+                del self._kept[next(iter(self._kept))]  # that was used least recently
+            buffers = _TrainingBuffers(self.network, packing, self.dtype, dropping=self.dropping)
+        self._kept[packing] = buffers
+        return buffers
