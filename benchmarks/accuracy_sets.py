@@ -187,7 +187,7 @@ FORECASTS = {
         n_seeds=3,
     ),
     "noisy sines": Forecast(
-        noisy_sines, 660, 40, 100, n_origins=2, params={"max_iter": 60}, n_seeds=3
+        noisy_sines, 660, 40, 100, n_origins=2, params={"max_iter": 60}, n_seeds=10
     ),
 }
 

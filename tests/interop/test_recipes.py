@@ -123,7 +123,9 @@ def test_mapie(run):
 def test_mapie_tries_the_last_step_on_a_table():
     regression = pytest.importorskip("mapie.regression")
     X = np.random.default_rng(0).normal(size=(60, 1))
-    model = make_pipeline(SlidingWindow(3), LSTMRegressor(2, early_stopping=True, random_state=0))
+    model = make_pipeline(
+        SlidingWindow(3, lag=1), LSTMRegressor(2, early_stopping=True, random_state=0)
+    )
     conformal = regression.SplitConformalRegressor(model.fit(X, X[:, 0]), prefit=True)
     with pytest.raises(UserWarning, match="X is not 3-D"):
         conformal.conformalize(X, X[:, 0])
