@@ -305,7 +305,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
             names = [str(name) for name in getattr(X, "columns", [])]
             if column not in names:
                 hint = (
-                    f"which are {names}."
+                    f"{names}."
                     if names
                     else "which is an array and has no names: give a position, or keep the names "
                     "through the steps before with set_output(transform='pandas')."
