@@ -19,14 +19,14 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklstm.callbacks import CallbackSupportMixin, EpochReport, with_callbacks
-from sklstm.nn.layer import Packing
 from sklstm.nn.losses import Loss
-from sklstm.nn.network import Batch, Network
+from sklstm.nn.network import Network
 from sklstm.nn.optimizers import Adam
 from sklstm.sequences import Sequences
+from sklstm.streams import State, advance
 from sklstm.threads import Threads, one_blas_thread
 from sklstm.training import Progress, Trainer, TrainingRun, TrainingSet, predict_raw
-from sklstm.validation import check_sequences, check_state, check_step, check_weights
+from sklstm.validation import check_sequences, check_step, check_weights
 from sklstm.versions import VersionedEstimator
 
 __all__ = ["BaseLSTM"]
@@ -574,9 +574,7 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         with one_blas_thread() as threads:
             return predict_raw(self._network, self._parameters, sequences, threads).T
 
-    def predict_step(
-        self, x_t: ArrayLike, state: Any = None
-    ) -> tuple[Any, tuple[tuple[Floats, Floats], ...]]:
+    def predict_step(self, x_t: ArrayLike, state: Any = None) -> tuple[Any, State]:
         """Take in one new time step, of one stream or of many, and predict.
 
         The prediction is that of ``predict`` for the whole sequence so far, at the cost of a single
@@ -617,33 +615,11 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         True
         """
         check_is_fitted(self)
-        network = self._network
-        if network.bidirectional:
-            raise ValueError(
-                "predict_step needs bidirectional=False: the backward direction starts at the end "
-                "of a sequence, which a single step does not know. Use predict."
-            )
-        x, is_single = check_step(self, x_t, network.n_features, self._parameters.dtype)
-        before = check_state(state, network.lstm_sizes, len(x), is_single, self._parameters.dtype)
-        given = np.flatnonzero(~np.isnan(x[:, 0]))
-        after = [(h.copy(), c.copy()) for h, c in before]  # (n_units, n_streams) each
-        with one_blas_thread(), np.errstate(all="ignore"):
-            if len(given):
-                buffers = network.state_buffers(self._parameters.dtype)
-                batch = Batch(x[given].T[None], Packing.equal(1, len(given)))
-                network.raw_outputs(
-                    self._parameters,
-                    batch,
-                    buffers,
-                    [(h[:, given], c[:, given]) for h, c in before],
-                )
-                for (h, c), layer in zip(after, buffers, strict=True):
-                    h[:, given], c[:, given] = layer.h, layer.c
-            raw = network.head_outputs(self._parameters, [after[-1][0]])
-        y = self._predictions(raw.T)
-        if is_single:
-            return y[0], tuple((h[:, 0], c[:, 0]) for h, c in after)
-        return y, tuple((h.T, c.T) for h, c in after)
+        network, parameters = self._network, self._parameters
+        x, is_single = check_step(self, x_t, network.n_features, parameters.dtype)
+        raw, state = advance(network, parameters, x, state, is_single=is_single)
+        y = self._predictions(raw)
+        return (y[0] if is_single else y), state
 
     @property
     def coefs_(self) -> list[Floats]:

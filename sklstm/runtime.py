@@ -23,17 +23,16 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import ArrayLike, NDArray
 
-from sklstm.nn.layer import Packing
 from sklstm.nn.losses import INVERSE_LINKS
-from sklstm.nn.network import Batch, Network
+from sklstm.nn.network import Network
 from sklstm.sequences import DenseSequences, RaggedSequences, Sequences
+from sklstm.streams import State, advance
 from sklstm.threads import one_blas_thread
 from sklstm.training import predict_raw
 
 __all__ = ["Classifier", "Regressor", "load", "save"]
 
 Floats = NDArray[np.floating]
-State = tuple[tuple[Floats, Floats], ...]
 
 # To be raised when an older sklstm would not read a new file, or read it wrongly. ``load`` goes on
 # reading the files of all versions from 1 on, and a test holds one of each.
@@ -215,12 +214,7 @@ class _Predictor:
         ValueError
             If the network is bidirectional, or if shapes or values cannot be used.
         """
-        network, dtype = self._network, self._parameters.dtype
-        if network.bidirectional:
-            raise ValueError(
-                "predict_step needs bidirectional=False: the backward direction starts at the end "
-                "of a sequence, which a single step does not know. Use predict."
-            )
+        network, parameters = self._network, self._parameters
         x = _to_numbers(x_t, "x_t")
         is_single = x.ndim == 1
         if x.ndim not in (1, 2) or x.shape[-1] != network.n_features or not len(x):
@@ -229,23 +223,11 @@ class _Predictor:
                 f"one stream, or (n_streams, {network.n_features}) for several."
             )
         x = x.reshape(-1, network.n_features)
-        _has_missing(x[:, np.newaxis], dtype, "x_t")
-        x = x.astype(dtype)
-        after = self._state(state, len(x), is_single)  # (n_units, n_streams) each
-        given = np.flatnonzero(~np.isnan(x[:, 0]))
-        with one_blas_thread(), np.errstate(all="ignore"):
-            if len(given):
-                buffers = network.state_buffers(dtype)
-                batch = Batch(x[given].T[np.newaxis], Packing.equal(1, len(given)))
-                before = [(h[:, given], c[:, given]) for h, c in after]
-                network.raw_outputs(self._parameters, batch, buffers, before)
-                for (h, c), layer in zip(after, buffers, strict=True):
-                    h[:, given], c[:, given] = layer.h, layer.c
-            raw = network.head_outputs(self._parameters, [after[-1][0]])
-        y = self._predictions(raw.T)
-        if is_single:
-            return y[0], tuple((h[:, 0], c[:, 0]) for h, c in after)
-        return y, tuple((h.T, c.T) for h, c in after)
+        _has_missing(x[:, np.newaxis], parameters.dtype, "x_t")
+        x = x.astype(parameters.dtype)
+        raw, state = advance(network, parameters, x, state, is_single=is_single)
+        y = self._predictions(raw)
+        return (y[0] if is_single else y), state
 
     def _predictions(self, raw: Floats) -> NDArray[Any]:
         """Turn raw outputs, of shape (n_samples, n_outputs), into predictions."""
@@ -314,25 +296,6 @@ class _Predictor:
                 f"X has the columns {list(X.columns)}, but the estimator was fitted on "
                 f"{list(known)}, in this order."
             )
-
-    def _state(self, state: Any, n_streams: int, is_single: bool) -> list[tuple[Floats, Floats]]:
-        """Check the state of streams, or make that of the start; a copy, (n_units, n_streams)."""
-        dtype, sizes = self._parameters.dtype, self._network.hidden_layer_sizes
-        if state is None:
-            return [
-                (np.zeros((n, n_streams), dtype), np.zeros((n, n_streams), dtype)) for n in sizes
-            ]
-        shapes = [(n,) if is_single else (n_streams, n) for n in sizes]
-        try:
-            given = [(np.array(h, dtype), np.array(c, dtype)) for h, c in state]
-        except (TypeError, ValueError):
-            given = []
-        if [(h.shape, c.shape) for h, c in given] != [(shape, shape) for shape in shapes]:
-            raise ValueError(
-                "state must be what predict_step returned for the step before of the same "
-                f"stream(s): a pair (h, c) for each layer, of shape {', '.join(map(str, shapes))}."
-            )
-        return [(h.reshape(n_streams, -1).T, c.reshape(n_streams, -1).T) for h, c in given]
 
 
 class Regressor(_Predictor):

@@ -455,35 +455,3 @@ def check_step(
             "step a missing one."
         )
     return rows, is_single
-
-
-def check_state(
-    state: Any,
-    sizes: list[tuple[int, int]],
-    n_streams: int,
-    is_single: bool,
-    dtype: np.dtype,
-) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    """Check the state of a stream, or make that of the start.
-
-    Returns
-    -------
-    list of tuple (h, c) of ndarray of shape (n_units, n_streams)
-        For each layer.
-    """
-    if state is None:
-        return [
-            (np.zeros((n_units, n_streams), dtype), np.zeros((n_units, n_streams), dtype))
-            for _, n_units in sizes
-        ]
-    shapes = [(n_units,) if is_single else (n_streams, n_units) for _, n_units in sizes]
-    try:
-        given = [(np.asarray(h, dtype), np.asarray(c, dtype)) for h, c in state]
-    except (TypeError, ValueError):
-        given = []
-    if [(h.shape, c.shape) for h, c in given] != [(shape, shape) for shape in shapes]:
-        raise ValueError(
-            "state must be what predict_step returned for the step before of the same stream(s): "
-            f"a pair (h, c) for each layer, here of shape {', '.join(map(str, shapes))} each."
-        )
-    return [(h.reshape(n_streams, -1).T, c.reshape(n_streams, -1).T) for h, c in given]

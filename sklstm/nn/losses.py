@@ -51,10 +51,18 @@ class Loss(Protocol):
         ...
 
 
-class SquaredError:
-    """Half the squared error, averaged over outputs: mean of (y - y_pred)^2 / 2."""
+class _IdentityLink:
+    """What losses share whose predictions are the raw outputs."""
 
     activation = "identity"
+
+    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Prediction from the raw outputs: the outputs themselves."""
+        return raw
+
+
+class SquaredError(_IdentityLink):
+    """Half the squared error, averaged over outputs: mean of (y - y_pred)^2 / 2."""
 
     def value(
         self, target: NDArray[np.floating], raw: NDArray[np.floating]
@@ -68,15 +76,9 @@ class SquaredError:
         """Gradient of each sample's loss by its raw outputs."""
         return (raw - target) / len(raw)
 
-    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Prediction from the raw outputs: the outputs themselves."""
-        return raw
 
-
-class AbsoluteError:
+class AbsoluteError(_IdentityLink):
     """Absolute error, averaged over outputs: mean of ``|y - y_pred|``; least at the median."""
-
-    activation = "identity"
 
     def value(
         self, target: NDArray[np.floating], raw: NDArray[np.floating]
@@ -90,15 +92,9 @@ class AbsoluteError:
         """Gradient of each sample's loss by its raw outputs; zero where they meet the target."""
         return np.sign(raw - target) / len(raw)
 
-    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Prediction from the raw outputs: the outputs themselves."""
-        return raw
 
-
-class Huber:
+class Huber(_IdentityLink):
     """Half the squared error up to an error of one, from there on linear, averaged over outputs."""
-
-    activation = "identity"
 
     def value(
         self, target: NDArray[np.floating], raw: NDArray[np.floating]
@@ -115,12 +111,8 @@ class Huber:
         """Gradient of each sample's loss by its raw outputs."""
         return np.clip(raw - target, -1, 1) / len(raw)
 
-    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Prediction from the raw outputs: the outputs themselves."""
-        return raw
 
-
-class PinballLoss:
+class PinballLoss(_IdentityLink):
     """Pinball loss, averaged over outputs: least at a quantile [1]_.
 
     Parameters
@@ -132,8 +124,6 @@ class PinballLoss:
     ----------
     .. [1] R. Koenker and G. Bassett, "Regression Quantiles", Econometrica 46(1), 1978.
     """
-
-    activation = "identity"
 
     def __init__(self, quantile: float) -> None:
         self.quantile = float(quantile)  # a NumPy number would make float32 float64
@@ -154,10 +144,6 @@ class PinballLoss:
         gradient = below.astype(raw.dtype)
         gradient -= raw.dtype.type(self.quantile) * (below | above)
         return gradient / len(raw)
-
-    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Prediction from the raw outputs: the outputs themselves."""
-        return raw
 
 
 class Poisson:
