@@ -63,7 +63,8 @@ class Threads:
         Returns
         -------
         callable
-            Waits for the function and returns its result.
+            Returns the function's result, which it waits for, or computes where the other thread
+            has not begun to.
         """
         if self.n_threads == 1:
             result = function(item)
@@ -77,7 +78,8 @@ class Threads:
             with np.errstate(**settings):
                 return function(item)
 
-        return self._side.submit(run).result
+        future = self._side.submit(run)
+        return lambda: function(item) if future.cancel() else future.result()
 
     def close(self) -> None:
         """End the threads."""

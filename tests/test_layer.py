@@ -337,7 +337,7 @@ def test_forward_is_the_reference(lengths, n_inputs, n_units, dropping, seed):
     buffers = LayerBuffers(n_inputs, n_units, packing, x.dtype, dropping=dropping)
     buffers.load(x)
     buffers.reset()
-    forward(W[gate_rows(n_units, KERNEL_ORDER)], buffers.steps, mask)
+    forward(W[gate_rows(n_units, KERNEL_ORDER)], buffers.steps(), mask)
     for j, sequence in enumerate(sequences):
         states, last_c = reference.layer(
             sequence,
@@ -400,7 +400,7 @@ def test_backward_is_the_derivative_of_the_reference(lengths, n_inputs, n_units,
     W = W_public[rows]
     buffers.load(x)
     buffers.reset()
-    forward(W, buffers.steps, mask)
+    forward(W, buffers.steps(), mask)
     d_packed, _ = pack(d_states)
     earlier = rng.normal(size=W.shape)  # backward adds to what is there
     dW = earlier.copy()

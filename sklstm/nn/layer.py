@@ -2,10 +2,10 @@
 
 **Features first.** The state is held as (n_units, n_sequences), a column for each sequence, so a
 gate of a step is one contiguous block and every operation runs along contiguous memory. A step
-reads one block and writes one block::
+reads one block and works in another::
 
     inputs[t]  (n_inputs + n_units + 1, n_t)    [x_t; h_{t-1}; 1]
-    gates[t]   (5 * n_units, n_t)               [o; i; f; g; c_{t-1}]
+    gates      (6 * n_units, n_t)               [tanh(c_t); o; i; f; g; c_{t-1}]
 
 With the weights kept as one matrix W = [W_x W_h b], whose row blocks stand in the same order
 o, i, f, g, one matrix product a step serves all four gates and needs no bias added. That order
@@ -20,17 +20,19 @@ their end. Then the sequences that have started by step t are the first n_t colu
 falls, all sequences end together, and no step of padding is computed. Steps of equal n_t form a
 run; a batch of equal lengths is a single run.
 
-**Backward** the factors that do not depend on the incoming gradient are computed for a chunk of
-steps at once; a step is then four calls. The weight gradient is one batched product for a chunk.
-A second thread can make the derivatives of the next chunk and the sums of the last beside the steps
-of this one.
+**Derivatives on the way.** What the backward pass needs of a step are not its gates but the
+derivatives within it. Training makes them in the forward pass, a few steps at a time, while the
+gates are still in the cache, and keeps nothing else (``LayerBuffers``); a step backward is then
+four calls, which turn them into the gradients in place. Where only the state is wanted, nothing
+is kept (``StateBuffers``).
 
-**Kept or not.** Training keeps the blocks of every step (``LayerBuffers``). Where only the state is
-wanted, all steps work in one (``StateBuffers``), which stays in the cache.
+**Sums beside steps.** The gradient of the weights is one batched product for a chunk of steps,
+which a second thread can compute beside the steps before them.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -56,17 +58,21 @@ Step = tuple[Floats, ...]
 # The order of the gates in the rows of W, see above.
 KERNEL_ORDER = "oifg"
 
-# What a chunk of backward steps works in, in numbers: large enough that handing it to another
-# thread is nothing beside it, small enough to bound the memory.
+# Numbers that the steps of a chunk work in: of the forward pass, so that they stay in the cache
+# until their derivatives are made; and of the sums of the backward pass, large enough that handing
+# a chunk to another thread is nothing beside it, small enough to bound the memory.
+_HOT_SIZE = 1 << 17
 _CHUNK_SIZE = 1 << 20
+_N_CHUNKS = 4  # at the least, so that there is something to do side by side
+_N_PENDING = 8  # at the most, as each holds a sum
 
-Submit = Callable[[Callable[[int], None], int], Callable[[], None]]
+Submit = Callable[[Callable[[slice], Floats], slice], Callable[[], Floats]]
 
 
-def run_now(function: Callable[[int], None], argument: int) -> Callable[[], None]:
+def run_now(function: Callable[[slice], Floats], argument: slice) -> Callable[[], Floats]:
     """Run a function at once; there is nothing left to wait for."""
-    function(argument)
-    return lambda: None
+    result = function(argument)
+    return lambda: result
 
 
 class Run(NamedTuple):
@@ -107,6 +113,11 @@ class Packing:
         return cls((n_sequences,) * n_timesteps, n_sequences)
 
     @cached_property
+    def n_computed(self) -> int:
+        """Steps of all sequences together."""
+        return sum(self.widths)
+
+    @cached_property
     def runs(self) -> tuple[Run, ...]:
         """Runs of steps with the same width, in order of time."""
         runs: list[Run] = []
@@ -129,31 +140,26 @@ def gate_rows(n_units: int, order: str) -> NDArray[np.intp]:
 
 
 def _step(
-    inputs: Floats,
-    gates: Floats,
-    products: Floats,
-    tanh_c: Floats,
-    c: Floats,
-    h: Floats,
-    h_in: Floats,
+    inputs: Floats, gates: Floats, products: Floats, c: Floats, h: Floats, h_in: Floats
 ) -> Step:
     """Lay out one step for ``forward``: views of its blocks, and where c_t and h_t go.
 
-    ``h_in`` is what the next step reads, which is ``h`` itself but with recurrent dropout.
+    ``products`` receives the two terms of c_t. ``h_in`` is what the next step reads, which is
+    ``h`` itself but with recurrent dropout.
     """
-    n = len(tanh_c)
+    n = len(gates) // 6
     return (
         inputs,
-        gates[: 4 * n],
-        gates[: 3 * n],
-        gates[n : 3 * n],
-        gates[3 * n :],
+        gates[n : 5 * n],
+        gates[n : 4 * n],
+        gates[2 * n : 4 * n],
+        gates[4 * n :],
         products,
         products[:n],
         products[n:],
         c,
-        tanh_c,
         gates[:n],
+        gates[n : 2 * n],
         h,
         h_in,
     )
@@ -181,8 +187,6 @@ class LayerBuffers:
     ----------
     h : list of ndarray of shape (n_units, n_t)
         For each step, where the hidden state is left.
-    steps : list of tuple of ndarray
-        The steps, as ``forward`` takes them.
     h_last, c_last : ndarray of shape (n_units, n_sequences)
         State after the last step; zero for a sequence without steps.
     """
@@ -199,43 +203,57 @@ class LayerBuffers:
         self.n_inputs, self.n_units, self.packing, self.dtype = n_inputs, n_units, packing, dtype
         n, n_rows = n_units, n_inputs + n_units + 1
         self.inputs: list[Floats] = []  # for each run (n_steps, n_rows, width)
-        self.gates: list[Floats] = []  # for each run (n_steps, 5 n, width)
-        self.products: list[Floats] = []  # for each run (2 n, width): not kept
-        self.tanh_c: list[Floats] = []  # for each run (n_steps, n, width)
+        # For each run (n_steps, 6 n, width): derivatives from ``forward``, then gradients, see
+        # ``_local_derivatives`` and ``backward``.
+        self.tape: list[Floats] = []
+        hot: list[Floats] = []  # for each run (chunk, 6 n, width), used by chunk after chunk
         for start, stop, width in packing.runs:
             n_steps = stop - start
             self.inputs.append(np.zeros((n_steps, n_rows, width), dtype))
             self.inputs[-1][:, -1] = 1
-            self.gates.append(np.zeros((n_steps, 5 * n, width), dtype))
-            self.products += [np.empty((2 * n, width), dtype)] * n_steps
-            self.tanh_c.append(np.empty((n_steps, n, width), dtype))
+            self.tape.append(np.empty((n_steps, 6 * n, width), dtype))
+            chunk = min(n_steps, max(1, _HOT_SIZE // (12 * n * width)))
+            hot.append(np.zeros((chunk, 6 * n, width), dtype))
         self.h_last = np.zeros((n, packing.n_sequences), dtype)
         self.c_last = np.zeros((n, packing.n_sequences), dtype)
 
         # The blocks of every step. Behind the last stands the state that the layer ends in.
-        inputs, gates, tanh_c = (
-            [block for run in runs for block in run]
-            for runs in (self.inputs, self.gates, self.tanh_c)
-        )
+        inputs, tape = ([block for run in runs for block in run] for runs in (self.inputs, self.tape))
+        gates = [
+            hot[r][k % len(hot[r])]
+            for r, run in enumerate(packing.runs)
+            for k in range(run.stop - run.start)
+        ]
         h_slots = [*(block[n_inputs:-1] for block in inputs), self.h_last]
-        c_slots = [*(block[4 * n :] for block in gates), self.c_last]
+        c_slots = [*(block[5 * n :] for block in gates), self.c_last]
         # h_t and c_t lie in the next step's blocks, which may be wider than this step's.
         self.h = h_in = [h_slots[t + 1][:, :width] for t, width in enumerate(packing.widths)]
         if dropping:
             self.h = [np.empty((n, width), dtype) for width in packing.widths[:-1]] + h_in[-1:]
             h_in = [*h_in[:-1], *(np.empty_like(h) for h in h_in[-1:])]  # nothing reads the last
-        self.steps = [
+        steps = [
             _step(
                 inputs[t],
                 gates[t],
-                self.products[t],
-                tanh_c[t],
+                tape[t][2 * n : 4 * n],
                 c_slots[t + 1][:, :width],
                 self.h[t],
                 h_in[t],
             )
             for t, width in enumerate(packing.widths)
         ]
+        self._chunks: list[tuple[list[Step], Floats, Floats]] = []
+        for r, (start, stop, width) in enumerate(packing.runs):
+            for first in range(start, stop, len(hot[r])):
+                last = min(first + len(hot[r]), stop)
+                shape = last - first, 6, n, width
+                self._chunks.append(
+                    (
+                        steps[first:last],
+                        hot[r][: last - first].reshape(shape),
+                        self.tape[r][first - start : last - start].reshape(shape),
+                    )
+                )
         # Where a sequence starts, the state before it is zero.
         firsts = [*(run.start for run in packing.runs), len(packing.widths)]
         widths = [0, *packing.widths]
@@ -245,12 +263,18 @@ class LayerBuffers:
             for view in (h_slots[t][:, widths[t] :], c_slots[t][:, widths[t] :])
         ]
 
+    def steps(self) -> Iterator[Step]:
+        """Give the steps to ``forward``; behind each chunk of them, make its derivatives."""
+        for steps, gates, derivatives in self._chunks:
+            yield from steps
+            _local_derivatives(gates, derivatives)
+
     @cached_property
     def scratch(self) -> list[_BackwardScratch]:
         """What ``backward`` works in, for each run."""
         return [
-            _BackwardScratch(self.n_inputs, self.n_units, run, self.dtype)
-            for run in self.packing.runs
+            _BackwardScratch(tape, inputs)
+            for tape, inputs in zip(self.tape, self.inputs, strict=True)
         ]
 
     @cached_property
@@ -300,14 +324,14 @@ class StateBuffers:
         n = self.n_units
         inputs = np.zeros((self.n_inputs + n + 1, width), self.dtype)
         inputs[-1] = 1
-        gates = np.zeros((5 * n, width), self.dtype)
-        products, tanh_c = np.empty((2 * n, width), self.dtype), np.empty((n, width), self.dtype)
+        gates = np.zeros((6 * n, width), self.dtype)
         self._x, self.h, self.c = (
             inputs[: self.n_inputs],
             inputs[self.n_inputs : -1],
-            gates[4 * n :],
+            gates[5 * n :],
         )
-        self._step = _step(inputs, gates, products, tanh_c, self.c, self.h, self.h)
+        products = np.empty((2 * n, width), self.dtype)
+        self._step = _step(inputs, gates, products, self.c, self.h, self.h)
 
     def _widen(self, width: int) -> None:
         """Let more sequences start; their state is zero."""
@@ -438,7 +462,7 @@ def backward(
         Starts a function, on one other thread or at once, one after the other, and returns a
         function that waits for it. The result does not depend on it.
     """
-    n_inputs, runs = buffers.n_inputs, buffers.packing.runs
+    n, n_inputs, runs = buffers.n_units, buffers.n_inputs, buffers.packing.runs
     dot, multiply, add = np.dot, np.multiply, np.add
     W_x_T, W_h_T = np.split(np.ascontiguousarray(W[:, :-1].T), [n_inputs])
     dh_next, dc_next = dh_last, None
@@ -448,77 +472,68 @@ def backward(
         scratch.begin(dh_next, dc_next)
         dh_t, dc_next = scratch.dh, scratch.dc
 
-        def derive(number: int, r: int = r, scratch: _BackwardScratch = scratch) -> None:
-            first, last = scratch.chunks[number]
-            _local_derivatives(buffers, r, slice(first, last), scratch.factors[number % 2])
-
         def collect(
-            number: int,
+            chunk: slice,
             r: int = r,
             start: int = start,
             width: int = width,
-            scratch: _BackwardScratch = scratch,
-        ) -> None:
-            first, last = scratch.chunks[number]
-            dz, outer = scratch.dz[number % 2][: last - first], scratch.outer[: last - first]
-            # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T
-            np.matmul(dz, buffers.inputs[r][first:last].transpose(0, 2, 1), out=outer)
-            np.add(dW, np.add.reduce(outer, axis=0), out=dW)
+            outers: deque[Floats] = scratch.outers,
+        ) -> Floats:
+            dz = buffers.tape[r][chunk, n : 5 * n]
             if with_dx:
                 # dx_t = W_x^T dz_t
-                np.matmul(W_x_T, dz, out=buffers.dx[start + first : start + last, :, :width])
+                dx = buffers.dx[start + chunk.start : start + chunk.stop, :, :width]
+                np.matmul(W_x_T, dz, out=dx)
+            # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T
+            outer = outers.pop()
+            terms = outer[: chunk.stop - chunk.start]
+            np.matmul(dz, buffers.inputs[r][chunk].transpose(0, 2, 1), out=terms)
+            total = np.add.reduce(terms, axis=0)
+            outers.append(outer)
+            return total
 
-        # Beside the steps of one chunk, the derivatives of the next and the sums of the last are
-        # made. That is in the order of submission: when a chunk's derivatives are there, the
-        # chunk before the last, in whose memory it works, has been collected.
-        collected = derived = submit(derive, 0)
-        for number, (first, last) in enumerate(scratch.chunks):
-            derived()
-            if number + 1 < len(scratch.chunks):
-                derived = submit(derive, number + 1)
-            for k in reversed(range(last - first)):
-                Q_N, M, dc_dzo, dc_t, dc_row, dz_dc, dz, dc_prev = scratch.steps[number % 2][k]
+        pending: deque[Callable[[], Floats]] = deque()
+        for chunk in scratch.chunks:
+            for k in reversed(range(chunk.start, chunk.stop)):
+                Q_N, M, dc_t, dc_row, dz, dc_prev = scratch.steps[k]
                 if dh is not None:
-                    add(dh_t, dh[start + first + k, :, :width], dh_t)
+                    add(dh_t, dh[start + k, :, :width], dh_t)
                 # dc_t = dh_t * Q + (dc_t of the step behind);  dz_o = dh_t * N
-                multiply(dh_t, Q_N, dc_dzo)  # (2, n_units, n_t)
+                multiply(dh_t, Q_N, Q_N)  # (2, n_units, n_t)
                 add(dc_t, dc_next, dc_t)
                 # [dz_i; dz_f; dz_g; dc_{t-1}] = dc_t * M
-                multiply(dc_row, M, dz_dc)  # (4, n_units, n_t)
+                multiply(dc_row, M, M)  # (4, n_units, n_t)
                 # dh_{t-1} = W_h^T dz_t
                 dot(W_h_T, dz, dh_t)  # (n_units, n_t)
                 if mask is not None:
                     multiply(dh_t, mask[:, :width], dh_t)
                 dc_next = dc_prev
-            collected()  # of the chunk before: each is waited for, as each may fail
-            collected = submit(collect, number)
-        collected()
+            pending.append(submit(collect, chunk))
+            if len(pending) == _N_PENDING:
+                dW += pending.popleft()()
+        # From the last, as that will not have begun and is then done here; added up in order.
+        totals = [finish() for finish in reversed(pending)]
+        for total in reversed(totals):
+            dW += total
         dh_next = dh_t
 
 
 class _BackwardScratch:
-    """Where ``backward`` works on one run of steps, a chunk of them at a time."""
+    """Where ``backward`` works on one run of steps, and the run cut into chunks, last first."""
 
-    def __init__(self, n_inputs: int, n_units: int, run: Run, dtype: np.dtype) -> None:
-        n, n_steps, width = n_units, run.stop - run.start, run.width
-        step_size = 12 * n * width + 4 * n * (n_inputs + n + 1)
-        # Two or three chunks at the least, so that there is something to do side by side.
-        chunk = max(1, min(_CHUNK_SIZE // step_size, -(-n_steps // 3)))
-        self.chunks = [(max(0, last - chunk), last) for last in range(n_steps, 0, -chunk)]
-        self.dh = np.empty((n, width), dtype)
-        self.dc = np.empty((n, width), dtype)
-        # For chunks in turn: Q, N, M of each step, and [dc_t; dz_o; dz_i; dz_f; dz_g; dc_{t-1}],
-        # the gates as in W.
-        self.factors = np.empty((2, chunk, 6, n, width), dtype)
-        grads = np.empty((2, chunk, 6, n, width), dtype)
-        self.dz = grads.reshape(2, chunk, 6 * n, width)[:, :, n : 5 * n]
-        self.outer = np.empty((chunk, 4 * n, n_inputs + n + 1), dtype)
+    def __init__(self, tape: Floats, inputs: Floats) -> None:
+        n_steps, n_rows, width = inputs.shape
+        n = tape.shape[1] // 6
+        chunk = max(1, min(_CHUNK_SIZE // (4 * n * n_rows), -(-n_steps // _N_CHUNKS)))
+        self.chunks = [slice(max(0, last - chunk), last) for last in range(n_steps, 0, -chunk)]
+        self.dh = np.empty((n, width), tape.dtype)
+        self.dc = np.empty((n, width), tape.dtype)
+        # For two threads.
+        self.outers = deque(np.empty((2, chunk, 4 * n, n_rows), tape.dtype))
+        # Q and N, M, and what they become: dc_t, all gates' dz, dc_{t-1}.
         self.steps = [
-            [
-                (factor[:2], factor[2:], grad[:2], grad[0], grad[:1], grad[2:], dz, grad[5])
-                for factor, grad, dz in zip(*turn, strict=True)
-            ]
-            for turn in zip(self.factors, grads, self.dz, strict=True)
+            (block[:2], block[2:], block[0], block[:1], flat[n : 5 * n], block[5])
+            for block, flat in zip(tape.reshape(n_steps, 6, n, width), tape, strict=True)
         ]
 
     def begin(self, dh: Floats | None, dc: Floats | None) -> None:
@@ -528,38 +543,34 @@ class _BackwardScratch:
         self.dc[...] = 0 if dc is None else dc[:, :width]
 
 
-def _local_derivatives(buffers: LayerBuffers, r: int, steps: slice, out: Floats) -> None:
+def _local_derivatives(gates: Floats, out: Floats) -> None:
     """Compute the derivatives within a cell, which need no gradient from outside.
 
-    Written to the rows [Q; N; M_i; M_f; M_g; M_c] of ``out``::
+    Parameters
+    ----------
+    gates : ndarray of shape (n_steps, 6, n_units, n_t)
+        As ``forward`` has left them; used as scratch space but for c.
+    out : ndarray of shape (n_steps, 6, n_units, n_t)
+        Holds P = [i g; f c_{t-1}] in the rows of M_i and M_f. Receives [Q; N; M_i; M_f; M_g; M_c]::
 
-        Q = dh_t / dc_t = o (1 - tanh(c_t)^2)           N = dh_t / dz_o = tanh(c_t) o (1 - o)
-        M = dc_t / d[z_i; z_f; z_g; c_{t-1}] = [i g (1 - i); f c_{t-1} (1 - f); i (1 - g^2); f]
+            Q = dh_t / dc_t = o (1 - tanh(c_t)^2)
+            N = dh_t / dz_o = tanh(c_t) o (1 - o)
+            M = dc_t / d[z_i; z_f; z_g; c_{t-1}] = [i g (1 - i); f c_{t-1} (1 - f); i (1 - g^2); f]
     """
-    n_steps, n = steps.stop - steps.start, buffers.n_units
-    width = out.shape[-1]
-    gates = buffers.gates[r][steps].reshape(n_steps, 5, n, width)
-    o, i, f, g, _ = gates.transpose(1, 0, 2, 3)  # (n_steps, n_units, width) each
-    i_f, g_c = gates[:, 1:3], gates[:, 3:]
-    tanh_c = buffers.tanh_c[r][steps]
-    out = out[:n_steps]
-    Q_N, Q, N, M_if, M_g, M_c = out[:, :2], out[:, 0], out[:, 1], out[:, 2:4], out[:, 4], out[:, 5]
+    tanh_c_o, o, o_h, i, h = gates[:, :2], gates[:, 1], gates[:, 1:3], gates[:, 2], gates[:, 2]
+    i_f, f, g = gates[:, 2:4], gates[:, 3], gates[:, 4]
+    Q_N, P, M_g, M_c = out[:, :2], out[:, 2:4], out[:, 4], out[:, 5]
 
-    # [M_i; M_f] = P - P * [i; f],  P = [i g; f c_{t-1}]
-    P = np.multiply(i_f, g_c, out=M_if)
+    # [M_i; M_f] = P - P * [i; f];  M_g = i - (i g) g
     P_if = np.multiply(P, i_f, out=Q_N)
-    # M_g = i - (i g) g
     np.multiply(P[:, 0], g, out=M_g)
     np.subtract(i, M_g, out=M_g)
-    np.subtract(P, P_if, out=M_if)
-    # Q = o - h tanh(c_t)
-    h = np.multiply(o, tanh_c, out=N)
-    np.multiply(h, tanh_c, out=Q)
-    np.subtract(o, Q, out=Q)
-    # N = h - h o
-    h_o = np.multiply(h, o, out=M_c)
-    np.subtract(h, h_o, out=N)
+    np.subtract(P, P_if, out=P)
     M_c[...] = f
+    # [Q; N] = [o; h] - h * [tanh(c_t); o],  where h takes the place of i
+    np.multiply(o, gates[:, 0], out=h)
+    np.multiply(gates[:, 2:3], tanh_c_o, out=Q_N)
+    np.subtract(o_h, Q_N, out=Q_N)
 
 
 def lstm(

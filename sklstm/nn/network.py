@@ -33,8 +33,8 @@ Floats = NDArray[np.floating]
 _TAPE_SIZE = 1 << 22
 _MIN_COLUMNS = 64
 
-# Numbers in the gates of a step from which a second thread is worth it in the backward pass.
-_MIN_SUBMIT = 1 << 14
+# Products in the gradient of a layer's weights from which it is worth a second thread.
+_MIN_SUBMIT = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -396,7 +396,7 @@ class Network:
             for d, lstm in enumerate(layer):
                 lstm.load(x if d == 0 else flipped(x, batch.packing))
                 lstm.reset()
-                forward(lstms[k][d], lstm.steps, masks.of_recurrent(k, d))
+                forward(lstms[k][d], lstm.steps(), masks.of_recurrent(k, d))
             if k + 1 < len(lstms):
                 x = buffers.hidden_states(k)
                 if masks.outputs is not None:
@@ -422,9 +422,9 @@ class Network:
         dh: Floats | None = None  # (n_timesteps, n_directions * n_units, n_sequences)
         for k, layer in reversed(list(enumerate(buffers.layers))):
             n = self.hidden_layer_sizes[k]
-            is_large = 4 * n * packing.n_sequences >= _MIN_SUBMIT
             for d, lstm in enumerate(layer):
                 part = slice(d * n, (d + 1) * n)
+                is_large = lstms[k][d].size * packing.n_computed >= _MIN_SUBMIT
                 dh_d = None if dh is None else dh[:, part]
                 backward(
                     lstms[k][d],
