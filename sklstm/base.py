@@ -567,6 +567,9 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
 
     # Using what was learned.
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_network")
+
     def _raw_outputs(self, X: Any) -> Floats:
         """Compute the head's linear outputs, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)

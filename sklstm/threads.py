@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 _lock = threading.Lock()
 _n_inside = 0
-_limiter = None
+_to_restore: list[tuple[Any, int]] = []
 
 
 class Threads:
@@ -89,13 +89,14 @@ class Threads:
 
 
 @lru_cache(maxsize=1)
-def _blas() -> Any:
+def _blas_libraries() -> Sequence[Any]:
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:  # as may be where NumPy is alone; then BLAS does as it likes
-        return None
-    # Looking through all loaded libraries takes milliseconds: once is enough.
-    return ThreadpoolController().select(user_api="blas")
+        return ()
+    # Looking through all loaded libraries takes milliseconds: once is enough. And each is set by
+    # itself, as a limiter of all of them takes longer than a small network does.
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 @contextmanager
@@ -111,12 +112,15 @@ def one_blas_thread() -> Iterator[Threads]:
         Threads to use instead: as many as BLAS was allowed, which joblib's workers and
         ``threadpool_limits`` lower; one if another thread is computing already.
     """
-    global _n_inside, _limiter
+    global _n_inside, _to_restore
     with _lock:
         n_threads = 1
-        if _n_inside == 0 and _blas() is not None:
-            n_threads = max((lib.num_threads for lib in _blas().lib_controllers), default=1)
-            _limiter = _blas().limit(limits=1)
+        if _n_inside == 0:
+            before = [(library, n) for library in _blas_libraries() if (n := library.num_threads)]
+            n_threads = max((number for _, number in before), default=1)
+            _to_restore = [(library, number) for library, number in before if number != 1]
+            for library, _ in _to_restore:
+                library.set_num_threads(1)
         _n_inside += 1
     threads = Threads(n_threads)
     try:
@@ -125,5 +129,6 @@ def one_blas_thread() -> Iterator[Threads]:
         threads.close()
         with _lock:
             _n_inside -= 1
-            if _n_inside == 0 and _limiter is not None:
-                _limiter.restore_original_limits()
+            if _n_inside == 0:
+                for library, number in _to_restore:
+                    library.set_num_threads(number)

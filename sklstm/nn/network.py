@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,10 @@ _MIN_COLUMNS = 64
 
 # Products in the gradient of a layer's weights from which it is worth a second thread.
 _MIN_SUBMIT = 1 << 24
+
+# For a single sequence it pays to bring weights into Fortran order: from some steps on, and as far
+# as they fit into the cache.
+_MIN_STEPS, _MAX_SIZE = 16, 1 << 17
 
 
 @dataclass(frozen=True)
@@ -295,6 +300,9 @@ class Network:
         lstms = self.matrices(parameters)
         x, packing, D = batch.x, batch.packing, self.n_directions
         n_timesteps, n_sequences = len(packing.widths), packing.n_sequences
+        order: Literal["C", "F"] = "C"
+        if n_sequences == 1 and n_timesteps >= _MIN_STEPS and self.step_size <= _MAX_SIZE:
+            order = "F"
         for k, n_units in enumerate(self.hidden_layer_sizes):
             is_last = k + 1 == len(self.hidden_layer_sizes)
             above = (
@@ -312,7 +320,7 @@ class Network:
                     None if state is None else state[number],
                 )
                 x_d = x if d == 0 else flipped(x, packing)
-                forward(lstms[number], lstm.steps(x_d, packing, h))
+                forward(lstms[number], lstm.steps(x_d, packing, h), order=order)
                 if above is not None and h is not None and d == 1:
                     above[:, n_units:] = flipped(h, packing)
             x = x if above is None else above
