@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sklstm.nn.layer import run_now
+from sklstm.nn.layer import run_now, unbuffered
 from sklstm.nn.losses import Loss
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
@@ -194,7 +194,7 @@ class Trainer:
                 batch, order = data.sequences.batch(rows[block], self.dtype)
                 in_batch = np.arange(block.start, block.stop)[order]
                 columns = rows[in_batch]
-                with np.errstate(all="ignore"):  # a setting of each thread
+                with np.errstate(all="ignore"), unbuffered():  # settings of each thread
                     loss += self.network.add_gradient(
                         parameters,
                         batch,
