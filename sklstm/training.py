@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sklstm.nn.layer import run_now, unbuffered
+from sklstm.nn.layer import unbuffered
 from sklstm.nn.losses import Loss
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
@@ -204,7 +204,7 @@ class Trainer:
                         gradient,
                         self._workspaces[lane],
                         masks.columns(in_batch),
-                        self.threads.submit if n_lanes == 1 else run_now,
+                        self.threads.submit if n_lanes == 1 else None,
                     )
             return loss, gradient
 

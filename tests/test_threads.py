@@ -1,11 +1,14 @@
 """Threads: as many as the caller allows, and no change of a bit."""
 
+import threading
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklstm import LSTMRegressor
 from sklstm.nn import Adam, Batch, Network, Packing, SquaredError, Workspace
+from sklstm.nn.layer import _BackwardRun
 from sklstm.sequences import DenseSequences
 from sklstm.threads import Threads, one_blas_thread
 from sklstm.training import Trainer, TrainingSet, predict_raw
@@ -39,9 +42,21 @@ def test_results_are_in_order_and_errors_come_through(n_threads):
     threads.close()
 
 
+def test_what_the_other_thread_has_not_begun_the_caller_does():
+    threads, may_end = Threads(2), threading.Event()
+    first = threads.submit(lambda _: (may_end.wait(60), threading.get_ident()), None)
+    second = threads.submit(lambda _: threading.get_ident(), None)
+    assert second() == threading.get_ident()
+    may_end.set()
+    was_told, where = first()
+    assert was_told
+    assert where != threading.get_ident()
+    threads.close()
+
+
 @pytest.mark.parametrize("lengths", [[20] * 70, [20] * 30 + [7] * 30 + [3] * 9 + [0]])
 def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
-    monkeypatch.setattr("sklstm.nn.layer._CHUNK_SIZE", 1 << 17)  # several chunks
+    monkeypatch.setattr("sklstm.nn.network._MIN_SUBMIT", 0)
     rng = np.random.RandomState(0)
     network = Network(2, (64, 80), 1)
     parameters = network.initialize(rng)
@@ -71,21 +86,21 @@ def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_chunk_that_fails_is_not_lost(n_threads, monkeypatch):
-    monkeypatch.setattr("sklstm.nn.layer._CHUNK_SIZE", 1 << 17)  # several chunks
+    monkeypatch.setattr("sklstm.nn.network._MIN_SUBMIT", 0)
     rng = np.random.RandomState(0)
     network = Network(2, (64,), 1)
     parameters = network.initialize(rng)
     batch = Batch(rng.normal(size=(20, 2, 70)), Packing.equal(20, 70))
-    matmul, n_calls = np.matmul, 0
+    weight_gradient, n_calls = _BackwardRun.weight_gradient, 0
 
-    def fail_at_first(*args, **kwargs):
+    def fail_at_first(*args):
         nonlocal n_calls
         n_calls += 1
         if n_calls == 1:
             raise MemoryError("full")
-        return matmul(*args, **kwargs)
+        return weight_gradient(*args)
 
-    monkeypatch.setattr(np, "matmul", fail_at_first)
+    monkeypatch.setattr(_BackwardRun, "weight_gradient", fail_at_first)
     threads = Threads(n_threads)
     with pytest.raises(MemoryError, match="full"):
         network.add_gradient(

@@ -60,24 +60,17 @@ Step = tuple[Floats, ...]
 # The order of the gates in the rows of W, see above.
 KERNEL_ORDER = "oifg"
 
-# Numbers that the steps of a chunk work in: of the forward pass, so that they stay in the cache
-# until their derivatives are made; and of the sums of the backward pass, large enough that handing
-# a chunk to another thread is nothing beside it, small enough to bound the memory.
+# Numbers that the steps of a chunk work in. In the forward pass their derivatives are to be made
+# before they have left the cache. In the backward pass it is their gradients by the gates: enough
+# for an efficient product, and at least so many chunks that two threads can share them.
 _HOT_SIZE = 1 << 19
-_CHUNK_SIZE = 1 << 20
-_N_CHUNKS = 4  # at the least, so that there is something to do side by side
-_N_PENDING = 8  # at the most, as each holds a sum
+_CHUNK_SIZE = 1 << 18
+_N_CHUNKS = 4
 
 # Numbers in NumPy's buffer while a layer trains; rows no longer than this gain from being copied.
 _BUFFER_SIZE = 512
 
 Submit = Callable[[Callable[[slice], Floats], slice], Callable[[], Floats]]
-
-
-def run_now(function: Callable[[slice], Floats], argument: slice) -> Callable[[], Floats]:
-    """Run a function at once; there is nothing left to wait for."""
-    result = function(argument)
-    return lambda: result
 
 
 class Run(NamedTuple):
@@ -291,12 +284,9 @@ class LayerBuffers:
             _local_derivatives(gates, derivatives)
 
     @cached_property
-    def scratch(self) -> list[_BackwardScratch]:
-        """What ``backward`` works in, for each run."""
-        return [
-            _BackwardScratch(tape, inputs)
-            for tape, inputs in zip(self.tape, self.inputs, strict=True)
-        ]
+    def backward(self) -> list[_BackwardRun]:
+        """The runs, as ``backward`` goes through them."""
+        return [_BackwardRun(*blocks) for blocks in zip(self.tape, self.inputs, strict=True)]
 
     @cached_property
     def dx(self) -> Floats:
@@ -469,7 +459,7 @@ def backward(
     dh: Floats | None = None,
     with_dx: bool = False,
     mask: Floats | None = None,
-    submit: Submit = run_now,
+    submit: Submit | None = None,
 ) -> None:
     """Backpropagate through the batch that ``forward`` has just been run on.
 
@@ -489,90 +479,122 @@ def backward(
         Whether the gradient by the input is wanted, in ``buffers.dx``.
     mask : ndarray of shape (n_units, n_sequences), default=None
         The mask that ``forward`` was given.
-    submit : callable, default=run_now
-        Starts a function, on one other thread or at once, one after the other, and returns a
-        function that waits for it. The result does not depend on it.
+    submit : callable, default=None
+        Starts a function on one other thread, behind what was started before, and returns a
+        function that gives the result. With None all is done here; the numbers are the same.
     """
-    n, n_inputs, runs = buffers.n_units, buffers.n_inputs, buffers.packing.runs
-    multiply, add = np.multiply, np.add
-    W_x_T, W_h_T = np.split(np.ascontiguousarray(W[:, :-1].T), [n_inputs])
-    dot = W_h_T.dot
-    dh_next, dc_next = dh_last, None
-    for r, (start, _, width) in reversed(list(enumerate(runs))):
-        scratch = buffers.scratch[r]
+    W_x_T, W_h_T = np.split(np.ascontiguousarray(W[:, :-1].T), [buffers.n_inputs])
+    dc_last = None
+    for (start, stop, width), run in zip(
+        reversed(buffers.packing.runs), reversed(buffers.backward), strict=True
+    ):
         # What the steps behind this run pass back; columns that start there go no further.
-        scratch.begin(dh_next, dc_next)
-        dh_t, dc_next = scratch.dh, scratch.dc
+        run.begin(dh_last, dc_last)
+        dh_run = None if dh is None else dh[start:stop, :, :width]
+        dx_run = buffers.dx[start:stop, :, :width] if with_dx else None
+        mask_run = None if mask is None else mask[:, :width]
 
-        def collect(
-            chunk: slice,
-            r: int = r,
-            start: int = start,
-            width: int = width,
-            outers: deque[Floats] = scratch.outers,
-        ) -> Floats:
-            dz = buffers.tape[r][chunk, n : 5 * n]
-            if with_dx:
+        def collect(chunk: slice, run: _BackwardRun = run, dx: Floats | None = dx_run) -> Floats:
+            if dx is not None:
                 # dx_t = W_x^T dz_t
-                dx = buffers.dx[start + chunk.start : start + chunk.stop, :, :width]
-                np.matmul(W_x_T, dz, out=dx)
-            # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T
-            outer = outers.pop()
-            terms = outer[: chunk.stop - chunk.start]
-            np.matmul(dz, buffers.inputs[r][chunk].transpose(0, 2, 1), out=terms)
-            total = np.add.reduce(terms, axis=0)
-            outers.append(outer)
-            return total
+                np.matmul(W_x_T, run.dz[chunk], out=dx[chunk])
+            return run.weight_gradient(chunk)
 
-        pending: deque[Callable[[], Floats]] = deque()
-        for chunk in scratch.chunks:
-            for k in reversed(range(chunk.start, chunk.stop)):
-                Q_N, M, dc_t, dc_row, dz, dc_prev = scratch.steps[k]
-                if dh is not None:
-                    add(dh_t, dh[start + k, :, :width], dh_t)
-                # dc_t = dh_t * Q + (dc_t of the step behind);  dz_o = dh_t * N
-                multiply(dh_t, Q_N, Q_N)  # (2, n_units, n_t)
-                add(dc_t, dc_next, dc_t)
-                # [dz_i; dz_f; dz_g; dc_{t-1}] = dc_t * M
-                multiply(dc_row, M, M)  # (4, n_units, n_t)
-                # dh_{t-1} = W_h^T dz_t
-                dot(dz, dh_t)  # (n_units, n_t)
-                if mask is not None:
-                    multiply(dh_t, mask[:, :width], dh_t)
-                dc_next = dc_prev
-            pending.append(submit(collect, chunk))
-            if len(pending) == _N_PENDING:
-                dW += pending.popleft()()
-        # From the last, as that will not have begun and is then done here; added up in order.
-        totals = [finish() for finish in reversed(pending)]
-        for total in reversed(totals):
-            dW += total
-        dh_next = dh_t
+        results: list[Callable[[], Floats]] = []
+        for chunk in run.chunks:
+            run.go_back(chunk, W_h_T, dh_run, mask_run)
+            if submit is None:
+                dW += collect(chunk)
+            else:
+                results.append(submit(collect, chunk))
+        # The last first: what the other thread has not begun to do is then done here.
+        for dW_chunk in reversed([result() for result in reversed(results)]):
+            dW += dW_chunk
+        dh_last, dc_last = run.dh, run.dc
 
 
-class _BackwardScratch:
-    """Where ``backward`` works on one run of steps, and the run cut into chunks, last first."""
+class _BackwardRun:
+    """A run of steps on the way back, in the arrays that the forward pass has left.
+
+    Attributes
+    ----------
+    chunks : list of slice
+        The run cut into pieces, the last steps first.
+    steps : list of tuple of ndarray
+        For each step views of Q and N, and of M, and of what they become.
+    dz : ndarray of shape (n_steps, 4 * n_units, width)
+        Where the gradients by the gates are left, gates as in W.
+    dh, dc : ndarray of shape (n_units, width)
+        Gradients by the state, at the step that has been reached.
+    """
 
     def __init__(self, tape: Floats, inputs: Floats) -> None:
         n_steps, n_rows, width = inputs.shape
         n = tape.shape[1] // 6
-        chunk = max(1, min(_CHUNK_SIZE // (4 * n * n_rows), -(-n_steps // _N_CHUNKS)))
+        self.inputs, self.dz = inputs, tape[:, n : 5 * n]
+        self.steps = [
+            (block[:2], block[2:], block[0], block[:1], dz, block[5])
+            for block, dz in zip(tape.reshape(n_steps, 6, n, width), self.dz, strict=True)
+        ]
+        chunk = max(1, min(_CHUNK_SIZE // (4 * n * width), -(-n_steps // _N_CHUNKS)))
         self.chunks = [slice(max(0, last - chunk), last) for last in range(n_steps, 0, -chunk)]
         self.dh = np.empty((n, width), tape.dtype)
-        self.dc = np.empty((n, width), tape.dtype)
-        # For two threads.
-        self.outers = deque(np.empty((2, chunk, 4 * n, n_rows), tape.dtype))
-        # Q and N, M, and what they become: dc_t, all gates' dz, dc_{t-1}.
-        self.steps = [
-            (block[:2], block[2:], block[0], block[:1], flat[n : 5 * n], block[5])
-            for block, flat in zip(tape.reshape(n_steps, 6, n, width), tape, strict=True)
-        ]
+        self.dc = self._dc_last = np.empty((n, width), tape.dtype)
+        # Room for the two factors of a chunk's product, for each of two threads.
+        self._room = deque(
+            (
+                np.empty(4 * n * chunk * width, tape.dtype),
+                np.empty(n_rows * chunk * width, tape.dtype),
+            )
+            for _ in range(2)
+        )
 
     def begin(self, dh: Floats | None, dc: Floats | None) -> None:
         """Take over the gradient by the state behind the run; None is zero."""
         width = self.dh.shape[1]
+        self.dc = self._dc_last
         self.dh[...] = 0 if dh is None else dh[:, :width]
         self.dc[...] = 0 if dc is None else dc[:, :width]
+
+    def go_back(self, chunk: slice, W_h_T: Floats, dh: Floats | None, mask: Floats | None) -> None:
+        """Go through the steps of a chunk, from the last to the first."""
+        dot, multiply, add = W_h_T.dot, np.multiply, np.add
+        dh_t, dc_next = self.dh, self.dc
+        for k in reversed(range(chunk.start, chunk.stop)):
+            Q_N, M, dc_t, dc_row, dz, dc_prev = self.steps[k]
+            if dh is not None:
+                add(dh_t, dh[k], dh_t)
+            # dc_t = dh_t * Q + (dc_t of the step behind);  dz_o = dh_t * N
+            multiply(dh_t, Q_N, Q_N)  # (2, n_units, n_t)
+            add(dc_t, dc_next, dc_t)
+            # [dz_i; dz_f; dz_g; dc_{t-1}] = dc_t * M
+            multiply(dc_row, M, M)  # (4, n_units, n_t)
+            # dh_{t-1} = W_h^T dz_t
+            dot(dz, dh_t)  # (n_units, n_t)
+            if mask is not None:
+                multiply(dh_t, mask, dh_t)
+            dc_next = dc_prev
+        self.dc = dc_next
+
+    def weight_gradient(self, chunk: slice) -> Floats:
+        """Sum up the gradient by W over the steps of a chunk, (4 * n_units, n_rows)."""
+        room = self._room.pop()
+        # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T: one product over all steps and sequences
+        dz, inputs = (
+            _side_by_side(blocks[chunk], out)
+            for blocks, out in zip((self.dz, self.inputs), room, strict=True)
+        )
+        dW: Floats = dz.dot(inputs.T)
+        self._room.append(room)
+        return dW
+
+
+def _side_by_side(blocks: Floats, out: Floats) -> Floats:
+    """Copy blocks of shape (n_steps, n_rows, width) to one of (n_rows, n_steps * width)."""
+    n_steps, n_rows, width = blocks.shape
+    joined = out[: blocks.size].reshape(n_rows, n_steps, width)
+    joined[...] = blocks.transpose(1, 0, 2)
+    return joined.reshape(n_rows, n_steps * width)
 
 
 def _local_derivatives(gates: Floats, out: Floats) -> None:

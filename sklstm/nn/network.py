@@ -21,7 +21,6 @@ from sklstm.nn.layer import (
     flipped,
     forward,
     gate_rows,
-    run_now,
 )
 from sklstm.nn.losses import Loss
 
@@ -350,7 +349,7 @@ class Network:
         gradient: Floats,
         workspace: Workspace,
         masks: Masks = Masks(),
-        submit: Submit = run_now,
+        submit: Submit | None = None,
     ) -> float:
         """Add the gradient of a batch's weighted loss to ``gradient``.
 
@@ -372,7 +371,7 @@ class Network:
             Arrays to work in.
         masks : Masks, optional
             Dropout; none by default.
-        submit : callable, default=run_now
+        submit : callable, default=None
             How ``backward`` starts what can be done beside its steps, where that is worth it.
 
         Returns
@@ -419,7 +418,7 @@ class Network:
         gradient: Floats,
         buffers: _TrainingBuffers,
         masks: Masks,
-        submit: Submit,
+        submit: Submit | None,
     ) -> None:
         """Go back through the layers, from the gradient by what the head reads."""
         lstms, d_lstms = (self._layers(self.matrices(flat)) for flat in (parameters, gradient))
@@ -442,7 +441,7 @@ class Network:
                     dh=dh_d if dh_d is None or d == 0 else flipped(dh_d, packing),
                     with_dx=k > 0,
                     mask=masks.of_recurrent(k, d),
-                    submit=submit if is_large else run_now,
+                    submit=submit if is_large else None,
                 )
             if k > 0:
                 from_head, dh = None, layer[0].dx
