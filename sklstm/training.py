@@ -26,7 +26,7 @@ Floats = NDArray[np.floating]
 
 # Products in a step and lane from which training is worth two lanes, each in a thread of its own.
 _N_LANES = 2
-_MIN_LANES = 1 << 20
+_MIN_LANES = 1 << 19
 
 # Sequences that prediction takes through the network at once.
 _PREDICTION_COLUMNS = 512

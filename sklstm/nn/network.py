@@ -34,7 +34,7 @@ _TAPE_SIZE = 1 << 22
 _MIN_COLUMNS = 64
 
 # Products in the gradient of a layer's weights from which it is worth a second thread.
-_MIN_SUBMIT = 1 << 24
+_MIN_SUBMIT = 1 << 23
 
 # For a single sequence it pays to bring weights into Fortran order: from some steps on, and as far
 # as they fit into the cache.
