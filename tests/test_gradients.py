@@ -24,6 +24,7 @@ from sklstm.nn import (
     Poisson,
     SquaredError,
 )
+from sklstm.nn.layer import _local_derivatives
 from sklstm.nn.network import Workspace
 from sklstm.sequences import DenseSequences, RaggedSequences
 from sklstm.threads import Threads, one_blas_thread
@@ -362,6 +363,33 @@ def test_a_backward_pass_cut_into_chunks_has_the_same_gradient(
     for lstm in workspaces[-1].layers[0]:
         assert max(len(run.chunks) for run in lstm.backward) > 1
     assert_gradient(gradients[1], gradients[0], rtol=1e-11)
+
+
+@pytest.mark.parametrize("steps_in_a_chunk", [1, 2, 3])
+@pytest.mark.parametrize("lengths", [[7] * 4, [9, 9, 4, 1, 0]], ids=str)
+@pytest.mark.parametrize("options", [{}, EVERY_OPTION], ids=["plain", "every option"])
+def test_a_forward_pass_cut_into_chunks_gives_the_same_bits(
+    options, lengths, steps_in_a_chunk, monkeypatch
+):
+    """Whose gates share their blocks with those of the chunk before."""
+    problem = Problem.draw("squared_error", lengths, (4, 3), **options)
+    n, width = 4, lengths.count(max(lengths))  # of the first layer and its first run
+    chunks, n_chunks = _local_derivatives, []
+
+    def counted(gates, out):
+        n_chunks[-1] += 1
+        chunks(gates, out)
+
+    monkeypatch.setattr("sklstm.nn.layer._local_derivatives", counted)
+    results = []
+    for size in (10**9, steps_in_a_chunk * 12 * n * width):
+        monkeypatch.setattr("sklstm.nn.layer._HOT_SIZE", size)
+        n_chunks.append(0)
+        results.append(problem.train(batch_size=len(lengths)))
+    assert n_chunks[1] > n_chunks[0]
+    (value, (gradient,)), (other_value, (other_gradient,)) = results
+    assert other_value == value
+    assert_array_equal(other_gradient, gradient)
 
 
 @pytest.mark.parametrize(("n_columns", "least_lanes"), [(100, 1 << 40), (3, 1 << 40), (3, 0)])

@@ -192,3 +192,17 @@ def test_a_prediction_in_two_threads_gives_the_same_bits(monkeypatch):
     assert raw[0].shape == (1, 1000)
     np.testing.assert_array_equal(raw[0], raw[1])
     np.testing.assert_array_equal(raw[0], raw[2])
+
+
+@pytest.mark.parametrize("least_lanes", [0, 1 << 40])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_settings_of_numpy_are_left_as_they_were(least_lanes, monkeypatch):
+    monkeypatch.setattr("sklstm.training._MIN_LANES", least_lanes)
+    X = np.random.RandomState(0).normal(size=(30, 4, 2))
+    before = np.geterr(), np.getbufsize()
+    estimator = LSTMRegressor(4, max_iter=2, n_iter_no_change=5)
+    estimator.fit(X, X[:, 0, 0]).predict(X)
+    assert (np.geterr(), np.getbufsize()) == before
+    with pytest.raises(ValueError, match="diverged"):
+        estimator.set_params(learning_rate_init=1e300).fit(X, X[:, 0, 0])
+    assert (np.geterr(), np.getbufsize()) == before

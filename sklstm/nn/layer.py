@@ -26,8 +26,8 @@ gates are still in the cache, and keeps nothing else (``LayerBuffers``); a step 
 four calls, which turn them into the gradients in place. Where only the state is wanted, nothing
 is kept (``StateBuffers``).
 
-**Sums beside steps.** The gradient of the weights is one batched product for a chunk of steps,
-which a second thread can compute beside the steps before them.
+**Sums beside steps.** The gradient of the weights is one product over all sequences and a chunk of
+steps, which a second thread can compute beside the steps before them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _HOT_SIZE = 1 << 19
 _CHUNK_SIZE = 1 << 18
 _N_CHUNKS = 4
 
-# Numbers in NumPy's buffer while a layer trains; rows no longer than this gain from being copied.
+# Numbers in NumPy's buffer while a layer trains: only shorter rows gain from being copied.
 _BUFFER_SIZE = 512
 
 Submit = Callable[[Callable[[slice], Floats], slice], Callable[[], Floats]]
@@ -289,6 +289,13 @@ class LayerBuffers:
         return [_BackwardRun(*blocks) for blocks in zip(self.tape, self.inputs, strict=True)]
 
     @cached_property
+    def room(self) -> deque[Floats]:
+        """Room for the factors of ``_BackwardRun.weight_gradient``, for each of two threads."""
+        n_columns = max((run.n_columns for run in self.backward), default=0)
+        size = (self.n_inputs + 5 * self.n_units + 1) * n_columns
+        return deque(np.empty((2, size), self.dtype))
+
+    @cached_property
     def dx(self) -> Floats:
         """Room for the gradient by the input, (n_timesteps, n_inputs, n_sequences)."""
         shape = len(self.packing.widths), self.n_inputs, self.packing.n_sequences
@@ -498,7 +505,7 @@ def backward(
             if dx is not None:
                 # dx_t = W_x^T dz_t
                 np.matmul(W_x_T, run.dz[chunk], out=dx[chunk])
-            return run.weight_gradient(chunk)
+            return run.weight_gradient(chunk, buffers.room)
 
         results: list[Callable[[], Floats]] = []
         for chunk in run.chunks:
@@ -520,6 +527,8 @@ class _BackwardRun:
     ----------
     chunks : list of slice
         The run cut into pieces, the last steps first.
+    n_columns : int
+        Steps times sequences in the largest of them.
     steps : list of tuple of ndarray
         For each step views of Q and N, and of M, and of what they become.
     dz : ndarray of shape (n_steps, 4 * n_units, width)
@@ -529,7 +538,7 @@ class _BackwardRun:
     """
 
     def __init__(self, tape: Floats, inputs: Floats) -> None:
-        n_steps, n_rows, width = inputs.shape
+        n_steps, _, width = inputs.shape
         n = tape.shape[1] // 6
         self.inputs, self.dz = inputs, tape[:, n : 5 * n]
         self.steps = [
@@ -538,16 +547,9 @@ class _BackwardRun:
         ]
         chunk = max(1, min(_CHUNK_SIZE // (4 * n * width), -(-n_steps // _N_CHUNKS)))
         self.chunks = [slice(max(0, last - chunk), last) for last in range(n_steps, 0, -chunk)]
+        self.n_columns = chunk * width
         self.dh = np.empty((n, width), tape.dtype)
         self.dc = self._dc_last = np.empty((n, width), tape.dtype)
-        # Room for the two factors of a chunk's product, for each of two threads.
-        self._room = deque(
-            (
-                np.empty(4 * n * chunk * width, tape.dtype),
-                np.empty(n_rows * chunk * width, tape.dtype),
-            )
-            for _ in range(2)
-        )
 
     def begin(self, dh: Floats | None, dc: Floats | None) -> None:
         """Take over the gradient by the state behind the run; None is zero."""
@@ -576,21 +578,20 @@ class _BackwardRun:
             dc_next = dc_prev
         self.dc = dc_next
 
-    def weight_gradient(self, chunk: slice) -> Floats:
-        """Sum up the gradient by W over the steps of a chunk, (4 * n_units, n_rows)."""
-        room = self._room.pop()
+    def weight_gradient(self, chunk: slice, room: deque[Floats]) -> Floats:
+        """Sum up the gradient by W over the steps of a chunk."""
+        taken = room.pop()
+        blocks = self.dz[chunk]
         # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T: one product over all steps and sequences
-        dz, inputs = (
-            _side_by_side(blocks[chunk], out)
-            for blocks, out in zip((self.dz, self.inputs), room, strict=True)
-        )
+        dz = _side_by_side(blocks, taken[: blocks.size])
+        inputs = _side_by_side(self.inputs[chunk], taken[blocks.size :])
         dW: Floats = dz.dot(inputs.T)
-        self._room.append(room)
+        room.append(taken)
         return dW
 
 
 def _side_by_side(blocks: Floats, out: Floats) -> Floats:
-    """Copy blocks of shape (n_steps, n_rows, width) to one of (n_rows, n_steps * width)."""
+    """Copy blocks of shape (n_steps, n_rows, width) to the front of ``out`` as (n_rows, ...)."""
     n_steps, n_rows, width = blocks.shape
     joined = out[: blocks.size].reshape(n_rows, n_steps, width)
     joined[...] = blocks.transpose(1, 0, 2)
