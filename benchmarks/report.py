@@ -65,7 +65,14 @@ def tables(results):
     if "growth" in results:
         yield (
             "growth",
-            ["n_samples", "n_timesteps", "seconds an epoch", "memory beside X, MiB"],
+            [
+                "n_samples",
+                "n_timesteps",
+                "an epoch, seconds",
+                "memory beside X, MiB",
+                "predict, seconds",
+                "memory beside X, MiB",
+            ],
             [list(row.values()) for row in results["growth"]],
         )
         yield (
@@ -162,19 +169,18 @@ def draw_growth(results, path):
     by_samples = [row for row in results["growth"] if row["n_timesteps"] == 25]
     by_steps = [row for row in results["growth"] if row["n_samples"] == 2000]
     for ax, rows, key, value, title in [
-        (axes[0], by_samples, "n_samples", "seconds", "Seconds an epoch"),
-        (axes[1], by_steps, "n_timesteps", "seconds", "Seconds an epoch"),
+        (axes[0], by_samples, "n_samples", "seconds", "Seconds"),
+        (axes[1], by_steps, "n_timesteps", "seconds", "Seconds"),
         (axes[2], by_samples, "n_samples", "mib", "Memory beside X, MiB"),
     ]:
-        x, y = np.array([(row[key], row[value]) for row in rows]).T
-        ax.plot(x, y, "o-")
+        for prefix, name in (("", "an epoch"), ("predict_", "predict")):
+            x, y = np.array([(row[key], row[prefix + value]) for row in rows]).T
+            ax.plot(x, y, "o-", label=name)
+            if value == "seconds":
+                ax.plot(x, y[-1] * x / x[-1], ":", color="gray")
         ax.set(xscale="log", xlabel=key, title=title)
-        if value == "seconds":
-            ax.plot(x, y[-1] * x / x[-1], ":", color="gray", label="linear")
-            ax.set(yscale="log")
-            ax.legend()
-        else:
-            ax.set_ylim(0, max(50, 1.2 * y.max()))
+        ax.set(**({"yscale": "log"} if value == "seconds" else {"ylim": (0, 50)}))
+        ax.legend()
     save(figure, path)
 
 

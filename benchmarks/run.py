@@ -42,12 +42,18 @@ MAX_UNITS_FOR_MANY = 64
 PACKAGES = ["numpy", "scikit-learn", "torch", "skorch", "keras", "jax"]
 
 
+def unpinned():
+    """Environment of a child process.
+
+    Some machines pin OpenBLAS to an old kernel; it is unpinned here, for every library alike.
+    """
+    pins = "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"
+    return {name: value for name, value in os.environ.items() if name not in pins}
+
+
 def measure(library, task, **parameters):
     """Run one measurement in a child process."""
-    environment = os.environ.copy()
-    # Some machines pin OpenBLAS to an old kernel; it is unpinned here, for every library alike.
-    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-        environment.pop(name, None)
+    environment = unpinned()
     if task == "floor":
         environment["OPENBLAS_NUM_THREADS"] = "1"
     command = [sys.executable, str(HERE / "worker.py"), library, task, json.dumps(parameters)]
@@ -146,15 +152,17 @@ def installed_mib(packages):
     return sum(found.values()) / 2**20
 
 
-def benchmark_growth():
+def benchmark_growth(n_repeats):
     rows = []
     for n_samples, n_timesteps in [
         *((n_samples, 25) for n_samples in (1_000, 3_000, 10_000, 30_000, 100_000)),
         *((2_000, n_timesteps) for n_timesteps in (10, 30, 100, 300, 1_000)),
     ]:
         row = {"n_samples": n_samples, "n_timesteps": n_timesteps}
-        seconds, memory = measure("sklstm", "grow", **row)[0]
-        rows.append(note(row | {"seconds": seconds, "mib": memory}))
+        measured = [measure("sklstm", "grow", **row)[0] for _ in range(n_repeats)]
+        names = ["seconds", "mib", "predict_seconds", "predict_mib"]
+        medians = np.median(measured, axis=0).tolist()
+        rows.append(note(row | dict(zip(names, medians, strict=True))))
     return rows
 
 
@@ -176,6 +184,25 @@ def benchmark_memory():
     return results
 
 
+def output_of(*command):
+    try:
+        return subprocess.check_output(command, cwd=HERE, text=True).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def blas():
+    """The kernel that NumPy's BLAS takes on this machine, where it says so."""
+    program = (
+        "import numpy, threadpoolctl; print(*{' '.join(str(library.get(key)) for key in "
+        "('internal_api', 'version', 'architecture')) for library in "
+        "threadpoolctl.threadpool_info() if library['user_api'] == 'blas'})"
+    )
+    return subprocess.check_output(
+        [sys.executable, "-c", program], env=unpinned(), text=True
+    ).strip()
+
+
 def machine():
     def version_of(package):
         try:
@@ -183,7 +210,13 @@ def machine():
         except PackageNotFoundError:
             return None
 
-    facts = {"python": platform.python_version(), "cores": os.cpu_count()}
+    facts = {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "blas": blas(),
+        "commit": output_of("git", "describe", "--always", "--dirty"),
+    }
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         models = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
@@ -215,7 +248,7 @@ def main():
             "training": lambda: benchmark_training(3, SHAPES),
             "prediction": lambda: benchmark_prediction(3, SHAPES, (1, 1000, 100_000)),
             "end_to_end": lambda: benchmark_end_to_end(3),
-            "growth": benchmark_growth,
+            "growth": lambda: benchmark_growth(3),
             "memory": benchmark_memory,
         }
         results = {}

@@ -192,13 +192,17 @@ def peak_mib():
 
 
 def grow(library, n_samples, n_timesteps):
-    """Seconds for an epoch of float32 sequences, and the memory that it needs beside them."""
+    """Seconds to predict and to train for an epoch, and memory beside float32 sequences."""
     model = LIBRARIES[library](1, 32, 32)
-    model.fit(*sequences(64, 10, 1), 1)
+    X, y = sequences(64, 10, 1)
+    model.fit(X, y, 1)
+    model.predict(X)
     X, y = sequences(n_samples, n_timesteps, 1)
     before = peak_mib()
-    seconds = timed(model.fit, X, y, 1)
-    return [seconds, peak_mib() - before]
+    predict = timed(model.predict, X)
+    predict_mib = peak_mib() - before
+    fit = timed(model.fit, X, y, 1)
+    return [fit, peak_mib() - before, predict, predict_mib]
 
 
 def windows(library, n_rows, n_columns, window_size, n_units, batch_size):
