@@ -336,7 +336,7 @@ class StateBuffers:
 
     def __init__(self, n_inputs: int, n_units: int, dtype: np.dtype) -> None:
         self.n_inputs, self.n_units, self.dtype = n_inputs, n_units, dtype
-        self._allocate(0)
+        self.h = self.c = np.empty((n_units, 0), dtype)  # none has started
 
     def _allocate(self, width: int) -> None:
         n = self.n_units
