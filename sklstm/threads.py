@@ -85,7 +85,7 @@ class Threads:
         """End the threads."""
         for pool in (self._pool, self._side):
             if pool is not None:
-                pool.shutdown()
+                pool.shutdown(cancel_futures=True)
 
 
 @lru_cache(maxsize=1)
@@ -97,6 +97,16 @@ def _blas_libraries() -> Sequence[Any]:
     # Looking through all loaded libraries takes milliseconds: once is enough. And each is set by
     # itself, as a limiter of all of them takes longer than a small network does.
     return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def _limit(library: Any, n_threads: int) -> None:
+    """Set the threads of one BLAS library, from whichever thread this is."""
+    # From 3.8 on threadpoolctl does nothing, and does not say so, in any thread but the one that
+    # was the first to set a limit. Ours take turns by a lock.
+    clear = getattr(library, "clear_controlling_thread", lambda **_: None)
+    clear(force=True)
+    library.set_num_threads(n_threads)
+    clear(force=True)
 
 
 @contextmanager
@@ -120,15 +130,17 @@ def one_blas_thread() -> Iterator[Threads]:
             n_threads = max((number for _, number in before), default=1)
             _to_restore = [(library, number) for library, number in before if number != 1]
             for library, _ in _to_restore:
-                library.set_num_threads(1)
+                _limit(library, 1)
         _n_inside += 1
     threads = Threads(n_threads)
     try:
         yield threads
     finally:
-        threads.close()
-        with _lock:
-            _n_inside -= 1
-            if _n_inside == 0:
-                for library, number in _to_restore:
-                    library.set_num_threads(number)
+        try:
+            threads.close()
+        finally:  # an impatient second Ctrl-C
+            with _lock:
+                _n_inside -= 1
+                if _n_inside == 0:
+                    for library, number in _to_restore:
+                        _limit(library, number)

@@ -361,7 +361,7 @@ def test_a_backward_pass_cut_into_chunks_has_the_same_gradient(
         monkeypatch.setattr("sklstm.nn.layer._CHUNK_SIZE", size)
         gradients += problem.train(batch_size=len(lengths))[1]
     for lstm in workspaces[-1].layers[0]:
-        assert max(len(run.chunks) for run in lstm.backward) > 1
+        assert max(len(run.chunks) for run in lstm.backward_runs) > 1
     assert_gradient(gradients[1], gradients[0], rtol=1e-11)
 
 
@@ -395,7 +395,7 @@ def test_a_forward_pass_cut_into_chunks_gives_the_same_bits(
 @pytest.mark.parametrize(("n_columns", "least_lanes"), [(100, 1 << 40), (3, 1 << 40), (3, 0)])
 def test_dropout_in_two_threads_gives_the_same_bits(n_columns, least_lanes, monkeypatch):
     """In one lane, whose backward passes use a second thread, and in two."""
-    monkeypatch.setattr("sklstm.nn.network._MIN_SUBMIT", 0)
+    monkeypatch.setattr("sklstm.nn.layer._MIN_SUBMIT", 0)
     monkeypatch.setattr("sklstm.training._MIN_LANES", least_lanes)
     monkeypatch.setattr(Network, "n_columns", lambda *args: n_columns)
     lengths = [9, 4, 9, 0, 7, 7, 2, 9, 5, 1]

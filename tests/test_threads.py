@@ -1,6 +1,7 @@
 """Threads: as many as the caller allows, and no change of a bit."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklstm import LSTMRegressor
 from sklstm.nn import Adam, Batch, Network, Packing, SquaredError, Workspace
-from sklstm.nn.layer import _BackwardRun
+from sklstm.nn.layer import _BackwardRun, unbuffered
 from sklstm.sequences import DenseSequences
 from sklstm.threads import Threads, one_blas_thread
 from sklstm.training import Trainer, TrainingSet, predict_raw
@@ -42,6 +43,22 @@ def test_results_are_in_order_and_errors_come_through(n_threads):
     threads.close()
 
 
+def test_when_the_first_item_fails_the_others_have_ended():
+    threads, may_end, ended = Threads(2), threading.Event(), []
+
+    def run(item):
+        if item == 0:
+            threading.Timer(0.2, may_end.set).start()
+            raise ZeroDivisionError
+        may_end.wait(60)
+        ended.append(item)
+
+    with pytest.raises(ZeroDivisionError):
+        threads.map(run, range(3))
+    assert ended == [1, 2]
+    threads.close()
+
+
 def test_what_the_other_thread_has_not_begun_the_caller_does():
     threads, may_end = Threads(2), threading.Event()
     first = threads.submit(lambda _: (may_end.wait(60), threading.get_ident()), None)
@@ -56,7 +73,7 @@ def test_what_the_other_thread_has_not_begun_the_caller_does():
 
 @pytest.mark.parametrize("lengths", [[20] * 70, [20] * 30 + [7] * 30 + [3] * 9 + [0]])
 def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
-    monkeypatch.setattr("sklstm.nn.network._MIN_SUBMIT", 0)
+    monkeypatch.setattr("sklstm.nn.layer._MIN_SUBMIT", 0)
     rng = np.random.RandomState(0)
     network = Network(2, (64, 80), 1)
     parameters = network.initialize(rng)
@@ -86,7 +103,7 @@ def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_chunk_that_fails_is_not_lost(n_threads, monkeypatch):
-    monkeypatch.setattr("sklstm.nn.network._MIN_SUBMIT", 0)
+    monkeypatch.setattr("sklstm.nn.layer._MIN_SUBMIT", 0)
     rng = np.random.RandomState(0)
     network = Network(2, (64,), 1)
     parameters = network.initialize(rng)
@@ -199,10 +216,96 @@ def test_a_prediction_in_two_threads_gives_the_same_bits(monkeypatch):
 def test_the_settings_of_numpy_are_left_as_they_were(least_lanes, monkeypatch):
     monkeypatch.setattr("sklstm.training._MIN_LANES", least_lanes)
     X = np.random.RandomState(0).normal(size=(30, 4, 2))
-    before = np.geterr(), np.getbufsize()
+
+    def now():
+        return np.geterr(), np.getbufsize(), blas_threads()
+
+    before = now()
     estimator = LSTMRegressor(4, max_iter=2, n_iter_no_change=5)
     estimator.fit(X, X[:, 0, 0]).predict(X)
-    assert (np.geterr(), np.getbufsize()) == before
+    assert now() == before
     with pytest.raises(ValueError, match="diverged"):
         estimator.set_params(learning_rate_init=1e300).fit(X, X[:, 0, 0])
-    assert (np.geterr(), np.getbufsize()) == before
+    assert now() == before
+
+
+def test_the_buffer_of_numpy_is_restored_after_an_error():
+    before = np.getbufsize()
+
+    def fail():
+        assert np.getbufsize() != before
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), unbuffered():
+        fail()
+    assert np.getbufsize() == before
+
+
+def test_blas_is_limited_in_every_thread_and_restored_in_any_order():
+    """Also where threadpoolctl obeys one thread only, and the first in is the first out."""
+
+    def enter_and_leave(entered, may_leave):
+        with one_blas_thread():
+            seen.append(blas_threads())
+            entered.set()
+            may_leave.wait(60)
+
+    with threadpool_limits(2, user_api="blas"):
+        with one_blas_thread():  # the main thread is the first to set a limit
+            pass
+        seen, events = [], [(threading.Event(), threading.Event()) for _ in range(2)]
+        with ThreadPoolExecutor(2) as pool:  # whose threads stay alive
+            ends = []
+            for entered, may_leave in events:
+                ends.append(pool.submit(enter_and_leave, entered, may_leave))
+                entered.wait(60)
+            for end, (_, may_leave) in zip(ends, events, strict=True):
+                may_leave.set()
+                end.result(60)
+            restored = blas_threads()
+        assert {n for numbers in seen for n in numbers} == {1}
+        assert set(restored) == {2}
+
+
+@pytest.mark.parametrize("submit", [None, Threads(1).submit])
+def test_a_failing_sum_leaves_the_workspace_usable(submit, monkeypatch):
+    monkeypatch.setattr("sklstm.nn.layer._MIN_SUBMIT", 0)
+    rng = np.random.RandomState(0)
+    network = Network(2, (4,), 1)
+    parameters = network.initialize(rng)
+    batch = Batch(rng.normal(size=(8, 2, 5)), Packing.equal(8, 5))
+    workspace, arguments = Workspace(network, parameters.dtype), (np.zeros((1, 5)), np.ones(5))
+
+    def gradient():
+        found = np.zeros_like(parameters)
+        network.add_gradient(
+            parameters, batch, *arguments, SquaredError(), found, workspace, submit=submit
+        )
+        return found
+
+    expected = gradient()
+    with monkeypatch.context() as patch:
+        patch.setattr("sklstm.nn.layer._side_by_side", lambda *args: 1 / 0)
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                gradient()
+    np.testing.assert_array_equal(gradient(), expected)
+
+
+def test_batches_in_one_workspace_do_not_see_each_other(monkeypatch):
+    monkeypatch.setattr("sklstm.nn.layer._HOT_SIZE", 1)  # a step in each chunk
+    rng = np.random.RandomState(0)
+    network = Network(2, (4, 3), 1, bidirectional=True)
+    parameters = network.initialize(rng)
+    packing = Packing.from_lengths(np.array([9, 9, 4, 2, 0]))
+    arguments = np.zeros((1, 5)), np.ones(5), SquaredError()
+
+    def gradient(x, workspace):
+        found = np.zeros_like(parameters)
+        network.add_gradient(parameters, Batch(x, packing), *arguments, found, workspace)
+        return found
+
+    shared = Workspace(network, parameters.dtype)
+    for x in rng.normal(size=(3, 9, 2, 5)):
+        alone = gradient(x, Workspace(network, parameters.dtype))
+        np.testing.assert_array_equal(gradient(x, shared), alone)

@@ -22,9 +22,9 @@ run; a batch of equal lengths is a single run.
 
 **Derivatives on the way.** What the backward pass needs of a step are not its gates but the
 derivatives within it. Training makes them in the forward pass, a few steps at a time, while the
-gates are still in the cache, and keeps nothing else (``LayerBuffers``); a step backward is then
-four calls, which turn them into the gradients in place. Where only the state is wanted, nothing
-is kept (``StateBuffers``).
+gates are still in the cache, and keeps them and the inputs alone (``LayerBuffers``); a step
+backward is then four calls, which turn them into the gradients in place. Where only the state is
+wanted, nothing is kept (``StateBuffers``).
 
 **Sums beside steps.** The gradient of the weights is one product over all sequences and a chunk of
 steps, which a second thread can compute beside the steps before them.
@@ -61,11 +61,16 @@ Step = tuple[Floats, ...]
 KERNEL_ORDER = "oifg"
 
 # Numbers that the steps of a chunk work in. In the forward pass their derivatives are to be made
-# before they have left the cache. In the backward pass it is their gradients by the gates: enough
-# for an efficient product, and at least so many chunks that two threads can share them.
+# before they have left the cache. In the backward pass it is their gradients by the gates, enough
+# for an efficient product.
 _HOT_SIZE = 1 << 19
 _CHUNK_SIZE = 1 << 18
+
+# Products in the gradient of the weights from which a run of steps is worth a second thread; then
+# it has so many chunks at least, for two to share them, of which few wait, as each holds a sum.
+_MIN_SUBMIT = 1 << 23
 _N_CHUNKS = 4
+_N_WAITING = 4
 
 # Numbers in NumPy's buffer while a layer trains: only shorter rows gain from being copied.
 _BUFFER_SIZE = 512
@@ -109,11 +114,6 @@ class Packing:
     def equal(cls, n_timesteps: int, n_sequences: int) -> Packing:
         """Packing of sequences of one length."""
         return cls((n_sequences,) * n_timesteps, n_sequences)
-
-    @cached_property
-    def n_computed(self) -> int:
-        """Steps of all sequences together."""
-        return sum(self.widths)
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
@@ -284,14 +284,14 @@ class LayerBuffers:
             _local_derivatives(gates, derivatives)
 
     @cached_property
-    def backward(self) -> list[_BackwardRun]:
+    def backward_runs(self) -> list[_BackwardRun]:
         """The runs, as ``backward`` goes through them."""
         return [_BackwardRun(*blocks) for blocks in zip(self.tape, self.inputs, strict=True)]
 
     @cached_property
     def room(self) -> deque[Floats]:
         """Room for the factors of ``_BackwardRun.weight_gradient``, for each of two threads."""
-        n_columns = max((run.n_columns for run in self.backward), default=0)
+        n_columns = max((run.n_columns for run in self.backward_runs), default=0)
         size = (self.n_inputs + 5 * self.n_units + 1) * n_columns
         return deque(np.empty((2, size), self.dtype))
 
@@ -493,7 +493,7 @@ def backward(
     W_x_T, W_h_T = np.split(np.ascontiguousarray(W[:, :-1].T), [buffers.n_inputs])
     dc_last = None
     for (start, stop, width), run in zip(
-        reversed(buffers.packing.runs), reversed(buffers.backward), strict=True
+        reversed(buffers.packing.runs), reversed(buffers.backward_runs), strict=True
     ):
         # What the steps behind this run pass back; columns that start there go no further.
         run.begin(dh_last, dc_last)
@@ -507,13 +507,15 @@ def backward(
                 np.matmul(W_x_T, run.dz[chunk], out=dx[chunk])
             return run.weight_gradient(chunk, buffers.room)
 
-        results: list[Callable[[], Floats]] = []
+        results: deque[Callable[[], Floats]] = deque()
         for chunk in run.chunks:
             run.go_back(chunk, W_h_T, dh_run, mask_run)
-            if submit is None:
+            if submit is None or not run.is_large:
                 dW += collect(chunk)
-            else:
-                results.append(submit(collect, chunk))
+                continue
+            results.append(submit(collect, chunk))
+            if len(results) > _N_WAITING:
+                dW += results.popleft()()
         # The last first: what the other thread has not begun to do is then done here.
         for dW_chunk in reversed([result() for result in reversed(results)]):
             dW += dW_chunk
@@ -529,8 +531,11 @@ class _BackwardRun:
         The run cut into pieces, the last steps first.
     n_columns : int
         Steps times sequences in the largest of them.
+    is_large : bool
+        Whether a second thread is worth it.
     steps : list of tuple of ndarray
-        For each step views of Q and N, and of M, and of what they become.
+        For each step views of (Q_N, M, dc_t, dc_row, dz, dc_prev): the factors, and what they
+        become.
     dz : ndarray of shape (n_steps, 4 * n_units, width)
         Where the gradients by the gates are left, gates as in W.
     dh, dc : ndarray of shape (n_units, width)
@@ -538,14 +543,17 @@ class _BackwardRun:
     """
 
     def __init__(self, tape: Floats, inputs: Floats) -> None:
-        n_steps, _, width = inputs.shape
+        n_steps, n_rows, width = inputs.shape
         n = tape.shape[1] // 6
         self.inputs, self.dz = inputs, tape[:, n : 5 * n]
         self.steps = [
             (block[:2], block[2:], block[0], block[:1], dz, block[5])
             for block, dz in zip(tape.reshape(n_steps, 6, n, width), self.dz, strict=True)
         ]
-        chunk = max(1, min(_CHUNK_SIZE // (4 * n * width), -(-n_steps // _N_CHUNKS)))
+        self.is_large = 4 * n * n_rows * n_steps * width >= _MIN_SUBMIT
+        chunk = min(n_steps, max(1, _CHUNK_SIZE // (4 * n * width)))
+        if self.is_large:
+            chunk = min(chunk, -(-n_steps // _N_CHUNKS))
         self.chunks = [slice(max(0, last - chunk), last) for last in range(n_steps, 0, -chunk)]
         self.n_columns = chunk * width
         self.dh = np.empty((n, width), tape.dtype)
@@ -580,18 +588,19 @@ class _BackwardRun:
 
     def weight_gradient(self, chunk: slice, room: deque[Floats]) -> Floats:
         """Sum up the gradient by W over the steps of a chunk."""
-        taken = room.pop()
-        blocks = self.dz[chunk]
-        # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T: one product over all steps and sequences
-        dz = _side_by_side(blocks, taken[: blocks.size])
-        inputs = _side_by_side(self.inputs[chunk], taken[blocks.size :])
-        dW: Floats = dz.dot(inputs.T)
-        room.append(taken)
+        blocks, taken = self.dz[chunk], room.pop()
+        try:
+            # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T: one product over all steps and sequences
+            dz = _side_by_side(blocks, taken[: blocks.size])
+            inputs = _side_by_side(self.inputs[chunk], taken[blocks.size :])
+            dW: Floats = dz.dot(inputs.T)
+        finally:
+            room.append(taken)
         return dW
 
 
 def _side_by_side(blocks: Floats, out: Floats) -> Floats:
-    """Copy blocks of shape (n_steps, n_rows, width) to the front of ``out`` as (n_rows, ...)."""
+    """Copy blocks of shape (n_steps, n_rows, width) to ``out``, as (n_rows, n_steps * width)."""
     n_steps, n_rows, width = blocks.shape
     joined = out[: blocks.size].reshape(n_rows, n_steps, width)
     joined[...] = blocks.transpose(1, 0, 2)

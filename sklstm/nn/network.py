@@ -33,9 +33,6 @@ Floats = NDArray[np.floating]
 _TAPE_SIZE = 1 << 22
 _MIN_COLUMNS = 64
 
-# Products in the gradient of a layer's weights from which it is worth a second thread.
-_MIN_SUBMIT = 1 << 23
-
 # For a single sequence it pays to bring weights into Fortran order: from some steps on, and as far
 # as they fit into the cache.
 _MIN_STEPS, _MAX_SIZE = 16, 1 << 17
@@ -431,7 +428,6 @@ class Network:
             n = self.hidden_layer_sizes[k]
             for d, lstm in enumerate(layer):
                 part = slice(d * n, (d + 1) * n)
-                is_large = lstms[k][d].size * packing.n_computed >= _MIN_SUBMIT
                 dh_d = None if dh is None else dh[:, part]
                 backward(
                     lstms[k][d],
@@ -441,7 +437,7 @@ class Network:
                     dh=dh_d if dh_d is None or d == 0 else flipped(dh_d, packing),
                     with_dx=k > 0,
                     mask=masks.of_recurrent(k, d),
-                    submit=submit if is_large else None,
+                    submit=submit,
                 )
             if k > 0:
                 from_head, dh = None, layer[0].dx
