@@ -107,5 +107,9 @@ def test_spoken_digits_of_unequal_lengths():
 
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     logistic_score = logistic.fit(summarise(X), y).score(summarise(X_test), y_test)
-    score = LSTMClassifier(64, max_iter=10, random_state=0).fit(X, y).score(X_test, y_test)
-    assert score >= max(0.958, logistic_score)
+    # Two seeds: after few epochs a single one depends on the rounding of the machine.
+    scores = [
+        LSTMClassifier(64, max_iter=20, random_state=seed).fit(X, y).score(X_test, y_test)
+        for seed in range(2)
+    ]
+    assert np.mean(scores) >= max(0.958, logistic_score)
