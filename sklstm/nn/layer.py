@@ -72,7 +72,7 @@ _MIN_SUBMIT = 1 << 23
 _N_CHUNKS = 4
 _N_WAITING = 4
 
-# Numbers in NumPy's buffer while a layer trains: only shorter rows gain from being copied.
+# Numbers in NumPy's buffer while a layer trains, see ``unbuffered``.
 _BUFFER_SIZE = 512
 
 Submit = Callable[[Callable[[slice], Floats], slice], Callable[[], Floats]]
@@ -591,7 +591,7 @@ class _BackwardRun:
         blocks, taken = self.dz[chunk], room.pop()
         try:
             # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T: one product over all steps and sequences
-            dz = _side_by_side(blocks, taken[: blocks.size])
+            dz = _side_by_side(blocks, taken)
             inputs = _side_by_side(self.inputs[chunk], taken[blocks.size :])
             dW: Floats = dz.dot(inputs.T)
         finally:
@@ -600,7 +600,7 @@ class _BackwardRun:
 
 
 def _side_by_side(blocks: Floats, out: Floats) -> Floats:
-    """Copy blocks of shape (n_steps, n_rows, width) to ``out``, as (n_rows, n_steps * width)."""
+    """Copy blocks (n_steps, n_rows, width) to the front of ``out``: (n_rows, n_steps * width)."""
     n_steps, n_rows, width = blocks.shape
     joined = out[: blocks.size].reshape(n_rows, n_steps, width)
     joined[...] = blocks.transpose(1, 0, 2)
