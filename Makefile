@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 PIP_INSTALL := bin/python -m pip install --quiet --disable-pip-version-check
 # Two processes test side by side; threads of their own would stand in each other's way.
 ONE_BLAS_THREAD := OPENBLAS_NUM_THREADS=1
-METADATA := pyproject.toml sklstm/__init__.py
+METADATA := pyproject.toml sklstm/_version.py
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -3,13 +3,13 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from sklstm._version import __version__
+
 if TYPE_CHECKING:
     from sklstm.classifier import LSTMClassifier
     from sklstm.displays import ForecastDisplay, LossCurveDisplay
     from sklstm.regressor import LSTMRegressor
     from sklstm.windowing import SlidingWindow, forecast_targets, make_windows
-
-__version__ = "0.1.0.dev0"
 
 __all__ = [
     "ForecastDisplay",

@@ -22,12 +22,12 @@ from sklstm.callbacks import CallbackSupportMixin, EpochReport, with_callbacks
 from sklstm.nn.losses import Loss
 from sklstm.nn.network import Network
 from sklstm.nn.optimizers import Adam
-from sklstm.sequences import Sequences
-from sklstm.streams import State, advance
-from sklstm.threads import Threads, one_blas_thread
-from sklstm.training import Progress, Trainer, TrainingRun, TrainingSet, predict_raw
+from sklstm.nn.prediction import State, advance
+from sklstm.nn.sequences import Sequences
+from sklstm.nn.threads import Threads, one_blas_thread
+from sklstm.nn.training import Progress, Trainer, TrainingRun, TrainingSet, predict_raw
+from sklstm.pickling import VersionedEstimator
 from sklstm.validation import check_sequences, check_step, check_weights
-from sklstm.versions import VersionedEstimator
 
 __all__ = ["BaseLSTM"]
 

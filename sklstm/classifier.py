@@ -26,7 +26,7 @@ from sklstm.nn.losses import (
     CategoricalCrossEntropy,
     Loss,
 )
-from sklstm.sequences import Sequences
+from sklstm.nn.sequences import Sequences
 from sklstm.validation import check_present
 
 __all__ = ["LSTMClassifier"]

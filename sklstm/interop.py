@@ -30,10 +30,10 @@ from sklstm.callbacks import EpochReport
 from sklstm.classifier import LSTMClassifier
 from sklstm.nn.layer import gate_rows
 from sklstm.nn.network import Network
+from sklstm.nn.sequences import DenseSequences
+from sklstm.nn.threads import one_blas_thread
+from sklstm.nn.training import Progress, TrainingSet
 from sklstm.regressor import LSTMRegressor
-from sklstm.sequences import DenseSequences
-from sklstm.threads import one_blas_thread
-from sklstm.training import Progress, TrainingSet
 
 __all__ = [
     "from_keras",

@@ -21,7 +21,7 @@ from sklstm.nn.losses import (
     Poisson,
     SquaredError,
 )
-from sklstm.sequences import Sequences
+from sklstm.nn.sequences import Sequences
 from sklstm.validation import check_regression_target
 
 __all__ = ["LSTMRegressor"]

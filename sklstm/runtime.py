@@ -25,10 +25,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from sklstm.nn.losses import INVERSE_LINKS
 from sklstm.nn.network import Network
-from sklstm.sequences import DenseSequences, RaggedSequences, Sequences
-from sklstm.streams import State, advance
-from sklstm.threads import one_blas_thread
-from sklstm.training import predict_raw
+from sklstm.nn.prediction import State, advance
+from sklstm.nn.sequences import DenseSequences, RaggedSequences, Sequences
+from sklstm.nn.threads import one_blas_thread
+from sklstm.nn.training import predict_raw
 
 __all__ = ["Classifier", "Regressor", "load", "save"]
 

@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklstm.sequences import DenseSequences, RaggedSequences, Sequences, windows_overlap
+from sklstm.nn.sequences import DenseSequences, RaggedSequences, Sequences, windows_overlap
 
 __all__ = ["check_present", "check_regression_target", "check_sequences", "check_weights"]
 

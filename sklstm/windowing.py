@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
 
 from sklstm.callbacks import CallbackSupportMixin, with_callbacks
 from sklstm.context import Context, Rows, members_of
-from sklstm.versions import VersionedEstimator
+from sklstm.pickling import VersionedEstimator
 
 __all__ = ["SlidingWindow", "forecast_targets", "make_windows"]
 

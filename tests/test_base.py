@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.nn.network import Network
-from sklstm.training import Trainer
+from sklstm.nn.training import Trainer
 
 pytestmark = [
     pytest.mark.parametrize("cls", ESTIMATORS),

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.nn import Network, SquaredError, lstm, lstm_cell
 from sklstm.nn.network import Workspace
-from sklstm.sequences import DenseSequences, RaggedSequences
+from sklstm.nn.sequences import DenseSequences, RaggedSequences
 
 # One cell of three units, all four gates with the same weights, over two steps.
 

@@ -26,9 +26,9 @@ from sklstm.nn import (
 )
 from sklstm.nn.layer import _local_derivatives
 from sklstm.nn.network import Workspace
-from sklstm.sequences import DenseSequences, RaggedSequences
-from sklstm.threads import Threads, one_blas_thread
-from sklstm.training import Trainer, TrainingSet
+from sklstm.nn.sequences import DenseSequences, RaggedSequences
+from sklstm.nn.threads import Threads, one_blas_thread
+from sklstm.nn.training import Trainer, TrainingSet
 
 # The loss and the same thing written down a second time.
 LOSSES = {
@@ -396,7 +396,7 @@ def test_a_forward_pass_cut_into_chunks_gives_the_same_bits(
 def test_dropout_in_two_threads_gives_the_same_bits(n_columns, least_lanes, monkeypatch):
     """In one lane, whose backward passes use a second thread, and in two."""
     monkeypatch.setattr("sklstm.nn.layer._MIN_SUBMIT", 0)
-    monkeypatch.setattr("sklstm.training._MIN_LANES", least_lanes)
+    monkeypatch.setattr("sklstm.nn.training._MIN_LANES", least_lanes)
     monkeypatch.setattr(Network, "n_columns", lambda *args: n_columns)
     lengths = [9, 4, 9, 0, 7, 7, 2, 9, 5, 1]
     problem = Problem.draw("huber", lengths, (8, 6), **EVERY_OPTION).without_some_steps(0.2)

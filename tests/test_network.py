@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sklstm.nn import Batch, CategoricalCrossEntropy, Masks, Network, Packing, SquaredError
 from sklstm.nn.network import Workspace
-from sklstm.sequences import DenseSequences, RaggedSequences
+from sklstm.nn.sequences import DenseSequences, RaggedSequences
 
 networks = st.builds(
     Network,

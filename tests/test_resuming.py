@@ -19,7 +19,7 @@ from _data import (
 from sklearn.base import clone
 
 from sklstm import LSTMClassifier, LSTMRegressor
-from sklstm.training import Trainer
+from sklstm.nn.training import Trainer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 both = pytest.mark.parametrize("cls", ESTIMATORS)

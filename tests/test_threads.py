@@ -10,9 +10,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from sklstm import LSTMRegressor
 from sklstm.nn import Adam, Batch, Network, Packing, SquaredError, Workspace
 from sklstm.nn.layer import _BackwardRun, unbuffered
-from sklstm.sequences import DenseSequences
-from sklstm.threads import Threads, one_blas_thread
-from sklstm.training import Trainer, TrainingSet, predict_raw
+from sklstm.nn.sequences import DenseSequences
+from sklstm.nn.threads import Threads, one_blas_thread
+from sklstm.nn.training import Trainer, TrainingSet, predict_raw
 
 
 def blas_threads():
@@ -145,7 +145,7 @@ def test_the_side_thread_treats_overflow_as_the_caller_does(n_threads):
 
 @pytest.mark.parametrize(("batch_size", "n_columns"), [(64, 1000), (64, 20), (63, 40), (2, 1000)])
 def test_training_in_two_lanes_gives_the_same_bits(batch_size, n_columns, monkeypatch):
-    monkeypatch.setattr("sklstm.training._MIN_LANES", 0)
+    monkeypatch.setattr("sklstm.nn.training._MIN_LANES", 0)
     monkeypatch.setattr(Network, "n_columns", lambda *args: n_columns)
     rng = np.random.RandomState(0)
     network = Network(2, (20, 10), 1)
@@ -189,13 +189,13 @@ def test_two_lanes_have_the_gradient_of_one(monkeypatch):
     X, y = rng.normal(size=(150, 7, 2)), rng.normal(size=150)
     curves = []
     for bound in (0, 1 << 40):
-        monkeypatch.setattr("sklstm.training._MIN_LANES", bound)
+        monkeypatch.setattr("sklstm.nn.training._MIN_LANES", bound)
         curves.append(LSTMRegressor(8, max_iter=3, random_state=0).fit(X, y).loss_curve_)
     np.testing.assert_allclose(*curves, rtol=1e-9)
 
 
 def test_a_prediction_in_two_threads_gives_the_same_bits(monkeypatch):
-    monkeypatch.setattr("sklstm.training._MIN_THREADED", 0)
+    monkeypatch.setattr("sklstm.nn.training._MIN_THREADED", 0)
     rng = np.random.RandomState(0)
     network = Network(2, (20,), 1)
     parameters = network.initialize(rng)
@@ -214,7 +214,7 @@ def test_a_prediction_in_two_threads_gives_the_same_bits(monkeypatch):
 @pytest.mark.parametrize("least_lanes", [0, 1 << 40])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_the_settings_of_numpy_are_left_as_they_were(least_lanes, monkeypatch):
-    monkeypatch.setattr("sklstm.training._MIN_LANES", least_lanes)
+    monkeypatch.setattr("sklstm.nn.training._MIN_LANES", least_lanes)
     X = np.random.RandomState(0).normal(size=(30, 4, 2))
 
     def now():

@@ -5,7 +5,7 @@ Nothing here knows of scikit-learn, and importing it imports nothing but NumPy.
 
 from sklstm.nn.cell import lstm_cell, sigmoid
 from sklstm.nn.initializers import glorot_uniform, lstm_biases, orthogonal
-from sklstm.nn.layer import Packing, lstm
+from sklstm.nn.layer import lstm
 from sklstm.nn.losses import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -15,8 +15,9 @@ from sklstm.nn.losses import (
     Poisson,
     SquaredError,
 )
-from sklstm.nn.network import Batch, Masks, Network, Workspace
+from sklstm.nn.network import Masks, Network, Workspace
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
+from sklstm.nn.packing import Batch, Packing
 
 __all__ = [
     "AbsoluteError",

@@ -9,10 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["lstm_cell", "sigmoid"]
+__all__ = ["Floats", "lstm_cell", "sigmoid"]
+
+Floats = NDArray[np.floating]
 
 
-def sigmoid(z: NDArray[np.floating]) -> NDArray[np.floating]:
+def sigmoid(z: Floats) -> Floats:
     """Logistic function 1 / (1 + exp(-z)), which neither overflows nor warns.
 
     Parameters
@@ -37,13 +39,13 @@ def sigmoid(z: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def lstm_cell(
-    x_t: NDArray[np.floating],
-    h: NDArray[np.floating],
-    c: NDArray[np.floating],
-    W_x: NDArray[np.floating],
-    W_h: NDArray[np.floating],
-    b: NDArray[np.floating],
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    x_t: Floats,
+    h: Floats,
+    c: Floats,
+    W_x: Floats,
+    W_h: Floats,
+    b: Floats,
+) -> tuple[Floats, Floats]:
     """Advance an LSTM by one time step.
 
     The rows of ``W_x``, ``W_h`` and ``b`` are four blocks of ``n_units`` rows, one for each gate,

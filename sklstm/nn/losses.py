@@ -9,9 +9,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sklstm.nn.cell import sigmoid
+from sklstm.nn.cell import Floats, sigmoid
 
 __all__ = [
     "AbsoluteError",
@@ -34,19 +33,15 @@ class Loss(Protocol):
 
     activation: str
 
-    def value(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def value(self, target: Floats, raw: Floats) -> Floats:
         """Loss of each sample, of shape (n_samples,)."""
         ...
 
-    def gradient(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def gradient(self, target: Floats, raw: Floats) -> Floats:
         """Gradient of each sample's loss by its raw outputs."""
         ...
 
-    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
+    def inverse_link(self, raw: Floats) -> Floats:
         """Prediction from the raw outputs."""
         ...
 
@@ -56,7 +51,7 @@ class _IdentityLink:
 
     activation = "identity"
 
-    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
+    def inverse_link(self, raw: Floats) -> Floats:
         """Prediction from the raw outputs: the outputs themselves."""
         return raw
 
@@ -64,15 +59,11 @@ class _IdentityLink:
 class SquaredError(_IdentityLink):
     """Half the squared error, averaged over outputs: mean of (y - y_pred)^2 / 2."""
 
-    def value(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def value(self, target: Floats, raw: Floats) -> Floats:
         """Loss of each sample, of shape (n_samples,)."""
         return 0.5 * np.square(raw - target).mean(axis=0)
 
-    def gradient(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def gradient(self, target: Floats, raw: Floats) -> Floats:
         """Gradient of each sample's loss by its raw outputs."""
         return (raw - target) / len(raw)
 
@@ -80,15 +71,11 @@ class SquaredError(_IdentityLink):
 class AbsoluteError(_IdentityLink):
     """Absolute error, averaged over outputs: mean of ``|y - y_pred|``; least at the median."""
 
-    def value(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def value(self, target: Floats, raw: Floats) -> Floats:
         """Loss of each sample, of shape (n_samples,)."""
         return np.abs(raw - target).mean(axis=0)
 
-    def gradient(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def gradient(self, target: Floats, raw: Floats) -> Floats:
         """Gradient of each sample's loss by its raw outputs; zero where they meet the target."""
         return np.sign(raw - target) / len(raw)
 
@@ -96,18 +83,14 @@ class AbsoluteError(_IdentityLink):
 class Huber(_IdentityLink):
     """Half the squared error up to an error of one, from there on linear, averaged over outputs."""
 
-    def value(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def value(self, target: Floats, raw: Floats) -> Floats:
         """Loss of each sample, of shape (n_samples,)."""
         # e^2 / 2 where e <= 1, e - 1 / 2 where e > 1,  e = |y - y_pred|
         error = np.abs(raw - target)
         small = np.minimum(error, 1)
         return (small * (error - 0.5 * small)).mean(axis=0)
 
-    def gradient(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def gradient(self, target: Floats, raw: Floats) -> Floats:
         """Gradient of each sample's loss by its raw outputs."""
         return np.clip(raw - target, -1, 1) / len(raw)
 
@@ -128,17 +111,13 @@ class PinballLoss(_IdentityLink):
     def __init__(self, quantile: float) -> None:
         self.quantile = float(quantile)  # a NumPy number would make float32 float64
 
-    def value(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def value(self, target: Floats, raw: Floats) -> Floats:
         """Loss of each sample, of shape (n_samples,)."""
         # q e where e >= 0, (q - 1) e where e < 0,  e = y - y_pred
         error = target - raw
         return np.maximum(self.quantile * error, (self.quantile - 1) * error).mean(axis=0)
 
-    def gradient(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def gradient(self, target: Floats, raw: Floats) -> Floats:
         """Gradient of each sample's loss by its raw outputs; zero where they meet the target."""
         below, above = target < raw, target > raw
         gradient = below.astype(raw.dtype)
@@ -151,21 +130,17 @@ class Poisson:
 
     activation = "exponential"
 
-    def value(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def value(self, target: Floats, raw: Floats) -> Floats:
         """Loss of each sample, of shape (n_samples,)."""
         # y log(y / y_pred) - y + y_pred,  0 log 0 = 0
         log_target = np.log(np.where(target > 0, target, 1))
         return (target * (log_target - raw) - target + np.exp(raw)).mean(axis=0)
 
-    def gradient(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def gradient(self, target: Floats, raw: Floats) -> Floats:
         """Gradient of each sample's loss by its raw outputs."""
         return (np.exp(raw) - target) / len(raw)
 
-    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
+    def inverse_link(self, raw: Floats) -> Floats:
         """Prediction from the raw outputs: their exponential."""
         return np.exp(raw)
 
@@ -175,21 +150,17 @@ class CategoricalCrossEntropy:
 
     activation = "softmax"
 
-    def value(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def value(self, target: Floats, raw: Floats) -> Floats:
         """Loss of each sample, of shape (n_samples,)."""
         # -log p_y = log sum_k exp(raw_k - top) - (raw_y - top)
         shifted = raw - raw.max(axis=0)
         return np.log(np.exp(shifted).sum(axis=0)) - (target * shifted).sum(axis=0)
 
-    def gradient(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def gradient(self, target: Floats, raw: Floats) -> Floats:
         """Gradient of each sample's loss by its raw outputs."""
         return self.inverse_link(raw) - target
 
-    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
+    def inverse_link(self, raw: Floats) -> Floats:
         """Probability of each class."""
         p = np.exp(raw - raw.max(axis=0))
         return p / p.sum(axis=0)
@@ -200,27 +171,23 @@ class BinaryCrossEntropy:
 
     activation = "logistic"
 
-    def value(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def value(self, target: Floats, raw: Floats) -> Floats:
         """Loss of each sample, of shape (n_samples,)."""
         # -y log p - (1 - y) log(1 - p) = max(raw, 0) - y raw + log(1 + exp(-|raw|))
         value = np.maximum(raw, 0) - target * raw + np.log1p(np.exp(-np.abs(raw)))
         return value.sum(axis=0)
 
-    def gradient(
-        self, target: NDArray[np.floating], raw: NDArray[np.floating]
-    ) -> NDArray[np.floating]:
+    def gradient(self, target: Floats, raw: Floats) -> Floats:
         """Gradient of each sample's loss by its raw outputs."""
         return sigmoid(raw) - target
 
-    def inverse_link(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
+    def inverse_link(self, raw: Floats) -> Floats:
         """Probability of each label."""
         return sigmoid(raw)
 
 
 # What turns raw outputs into predictions, by the name of the output activation.
-INVERSE_LINKS: dict[str, Callable[[NDArray[np.floating]], NDArray[np.floating]]] = {
+INVERSE_LINKS: dict[str, Callable[[Floats], Floats]] = {
     loss.activation: loss.inverse_link
     for loss in (SquaredError(), Poisson(), BinaryCrossEntropy(), CategoricalCrossEntropy())
 }

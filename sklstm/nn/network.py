@@ -10,23 +10,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sklstm.nn.cell import Floats
 from sklstm.nn.initializers import glorot_uniform, lstm_biases, orthogonal
 from sklstm.nn.layer import (
     KERNEL_ORDER,
     LayerBuffers,
-    Packing,
     StateBuffers,
     Submit,
     backward,
-    flipped,
     forward,
     gate_rows,
 )
 from sklstm.nn.losses import Loss
+from sklstm.nn.packing import Batch, Packing, reversed_in_time
 
-__all__ = ["Batch", "Masks", "Network", "Workspace"]
-
-Floats = NDArray[np.floating]
+__all__ = ["Masks", "Network", "Workspace"]
 
 # Numbers that the forward pass may keep for the backward pass. More columns at a time than this
 # allows would only leave the cache sooner; so batches of any size cost the same memory.
@@ -36,22 +34,6 @@ _MIN_COLUMNS = 64
 # For a single sequence it pays to bring weights into Fortran order: from some steps on, and as far
 # as they fit into the cache.
 _MIN_STEPS, _MAX_SIZE = 16, 1 << 17
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Sequences on their way into the network.
-
-    Parameters
-    ----------
-    x : ndarray of shape (n_timesteps, n_features, n_sequences)
-        Values, aligned at the last step; what a shorter sequence has in front is not read.
-    packing : Packing
-        Which of the columns are active at which step: longest sequence first.
-    """
-
-    x: Floats
-    packing: Packing
 
 
 @dataclass(frozen=True)
@@ -315,10 +297,10 @@ class Network:
                     packing.widths[0] if packing.widths else n_sequences,
                     None if state is None else state[number],
                 )
-                x_d = x if d == 0 else flipped(x, packing)
+                x_d = x if d == 0 else reversed_in_time(x, packing)
                 forward(lstms[number], lstm.steps(x_d, packing, h), order=order)
                 if above is not None and h is not None and d == 1:
-                    above[:, n_units:] = flipped(h, packing)
+                    above[:, n_units:] = reversed_in_time(h, packing)
             x = x if above is None else above
         return self.head_outputs(parameters, [lstm.h for lstm in buffers[-D:]])
 
@@ -398,7 +380,7 @@ class Network:
         x = batch.x  # (n_timesteps, n_inputs, n_sequences)
         for k, layer in enumerate(buffers.layers):
             for d, lstm in enumerate(layer):
-                lstm.load(x if d == 0 else flipped(x, batch.packing))
+                lstm.load(x if d == 0 else reversed_in_time(x, batch.packing))
                 lstm.reset()
                 forward(lstms[k][d], lstm.steps(), masks.of_recurrent(k, d))
             if k + 1 < len(lstms):
@@ -434,7 +416,7 @@ class Network:
                     lstm,
                     d_lstms[k][d],
                     dh_last=None if from_head is None else from_head[part],
-                    dh=dh_d if dh_d is None or d == 0 else flipped(dh_d, packing),
+                    dh=dh_d if dh_d is None or d == 0 else reversed_in_time(dh_d, packing),
                     with_dx=k > 0,
                     mask=masks.of_recurrent(k, d),
                     submit=submit,
@@ -442,7 +424,7 @@ class Network:
             if k > 0:
                 from_head, dh = None, layer[0].dx
                 if self.bidirectional:
-                    dh = dh + flipped(layer[1].dx, packing)
+                    dh = dh + reversed_in_time(layer[1].dx, packing)
                 if masks.outputs is not None:
                     dh = dh * masks.outputs[k - 1]
 
@@ -478,7 +460,7 @@ class _TrainingBuffers:
             for part_t, h_t, width in zip(part, lstm.h, self.packing.widths, strict=True):
                 part_t[:, :width] = h_t
             if d == 1:
-                part[...] = flipped(part.copy(), self.packing)
+                part[...] = reversed_in_time(part.copy(), self.packing)
         return above
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+
+from sklstm.nn.cell import Floats
 
 __all__ = ["Adam", "clip_by_global_norm"]
 
@@ -62,8 +63,8 @@ class Adam:
 
     def update(
         self,
-        parameters: NDArray[np.floating],
-        gradient: NDArray[np.floating],
+        parameters: Floats,
+        gradient: Floats,
         learning_rate: float,
     ) -> None:
         """Move ``parameters`` one step, in place.
@@ -99,7 +100,7 @@ class Adam:
         parameters -= scratch
 
 
-def clip_by_global_norm(gradient: NDArray[np.floating], max_norm: float | None) -> float:
+def clip_by_global_norm(gradient: Floats, max_norm: float | None) -> float:
     """Scale a gradient down, in place, where its Euclidean norm exceeds a bound [1]_.
 
     Parameters

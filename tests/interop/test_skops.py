@@ -17,7 +17,7 @@ X = rng.normal(size=(30, 5, 2))
 y = X[:, -1, 0]
 frame = pd.DataFrame(X.reshape(30, 10), columns=[*"abcdefghij"])
 
-OURS = {"sklstm.nn.network.Network", "sklstm.nn.optimizers.Adam", "sklstm.training.Progress"}
+OURS = {"sklstm.nn.network.Network", "sklstm.nn.optimizers.Adam", "sklstm.nn.training.Progress"}
 REGRESSOR = {"sklstm.regressor.LSTMRegressor", *OURS}
 CLASSIFIER = {"sklstm.classifier.LSTMClassifier", *OURS}
 

@@ -9,7 +9,7 @@ TRUSTED = [
     "sklstm.nn.network.Network",
     "sklstm.nn.optimizers.Adam",
     "sklstm.regressor.LSTMRegressor",
-    "sklstm.training.Progress",
+    "sklstm.nn.training.Progress",
     "sklstm.windowing.SlidingWindow",
 ]
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sklstm.nn.layer import Packing
-from sklstm.nn.network import Batch, Network
-from sklstm.threads import one_blas_thread
+from sklstm.nn.cell import Floats
+from sklstm.nn.network import Network
+from sklstm.nn.packing import Batch, Packing
+from sklstm.nn.threads import one_blas_thread
 
 __all__ = ["State", "advance"]
 
-Floats = NDArray[np.floating]
 State = tuple[tuple[Floats, Floats], ...]
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sklstm.nn.layer import Packing
-from sklstm.nn.network import Batch
+from sklstm.nn.packing import Batch, Packing
 
 __all__ = ["DenseSequences", "RaggedSequences", "Sequences", "windows_overlap"]
 

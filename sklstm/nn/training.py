@@ -17,8 +17,8 @@ from sklstm.nn.layer import unbuffered
 from sklstm.nn.losses import Loss
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
-from sklstm.sequences import Sequences
-from sklstm.threads import Threads
+from sklstm.nn.sequences import Sequences
+from sklstm.nn.threads import Threads
 
 __all__ = ["Progress", "Trainer", "TrainingRun", "TrainingSet", "predict_raw"]
 

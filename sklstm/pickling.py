@@ -8,7 +8,7 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
-import sklstm
+from sklstm._version import __version__
 
 __all__ = ["OtherVersionWarning", "VersionedEstimator"]
 
@@ -30,7 +30,7 @@ class OtherVersionWarning(InconsistentVersionWarning):
     def __str__(self) -> str:
         return (
             f"This {self.estimator_name} was saved by sklstm {self.made_by} and is loaded by "
-            f"sklstm {sklstm.__version__}. It may not work, or predict something else: load it "
+            f"sklstm {__version__}. It may not work, or predict something else: load it "
             "with the version that made it, or fit it anew."
         )
 
@@ -39,11 +39,11 @@ class VersionedEstimator(BaseEstimator):
     """An estimator whose pickle carries the version of sklstm, as scikit-learn's carry theirs."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_sklstm_version": sklstm.__version__}
+        return {**super().__getstate__(), "_sklstm_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         made_by = state.pop("_sklstm_version", "of an unknown version")
-        if made_by != sklstm.__version__:
+        if made_by != __version__:
             warnings.warn(OtherVersionWarning(type(self).__name__, made_by), stacklevel=2)
         super().__setstate__(state)

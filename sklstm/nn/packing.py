@@ -1,0 +1,104 @@
+"""Sequences of any length as the columns of a batch: sorted by length, aligned at their end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklstm.nn.cell import Floats
+
+__all__ = ["Batch", "Packing", "Run", "reversed_in_time"]
+
+
+class Run(NamedTuple):
+    """Consecutive steps ``start`` to ``stop`` at which the same number of sequences is active."""
+
+    start: int
+    stop: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How the sequences of a batch lie in columns: longest first, aligned at their end.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        For each step the number of sequences that have started: never falling, at least one.
+    n_sequences : int
+        Sequences in the batch, those without a single step included.
+    """
+
+    widths: tuple[int, ...]
+    n_sequences: int
+
+    @classmethod
+    def from_lengths(cls, lengths: NDArray[np.intp]) -> Packing:
+        """Packing of sequences whose lengths are given, longest first."""
+        n_timesteps = int(lengths[0]) if len(lengths) else 0
+        # The sequence j is active at step t if t >= n_timesteps - lengths[j].
+        starts = np.bincount(n_timesteps - lengths, minlength=n_timesteps + 1)
+        return cls(tuple(np.cumsum(starts[:n_timesteps]).tolist()), len(lengths))
+
+    @classmethod
+    @lru_cache(maxsize=16)
+    def equal(cls, n_timesteps: int, n_sequences: int) -> Packing:
+        """Packing of sequences of one length."""
+        return cls((n_sequences,) * n_timesteps, n_sequences)
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Runs of steps with the same width, in order of time."""
+        runs: list[Run] = []
+        for t, width in enumerate(self.widths):
+            if runs and runs[-1].width == width:
+                runs[-1] = runs[-1]._replace(stop=t + 1)
+            else:
+                runs.append(Run(t, t + 1, width))
+        return tuple(runs)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences on their way into the network.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_timesteps, n_features, n_sequences)
+        Values, aligned at the last step; what a shorter sequence has in front is not read.
+    packing : Packing
+        Which of the columns are active at which step: longest sequence first.
+    """
+
+    x: Floats
+    packing: Packing
+
+
+def reversed_in_time(x: Floats, packing: Packing) -> Floats:
+    """Turn every sequence of a packed batch round in time; twice gives it back.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_timesteps, n, n_sequences)
+        Packed: a sequence that starts at step t has nothing of its own before.
+    packing : Packing
+        How the batch lies in columns.
+
+    Returns
+    -------
+    ndarray of shape (n_timesteps, n, n_sequences)
+        A view where all sequences have the same length, else a new array.
+    """
+    if len(packing.runs) == 1 and packing.widths[0] == packing.n_sequences:
+        return x[::-1]
+    turned = np.zeros_like(x)
+    started = 0
+    for start, _, width in packing.runs:
+        turned[start:, :, started:width] = x[start:, :, started:width][::-1]
+        started = width
+    return turned
