@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import functools
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,22 +21,39 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklstm.callbacks import CallbackSupportMixin, EpochReport, with_callbacks
+from sklstm.nn.cell import Floats
 from sklstm.nn.losses import Loss
+from sklstm.nn.model import InputForm, Model
 from sklstm.nn.network import Network
 from sklstm.nn.optimizers import Adam
-from sklstm.nn.prediction import State, advance
+from sklstm.nn.prediction import State
 from sklstm.nn.sequences import Sequences
-from sklstm.nn.threads import Threads, one_blas_thread
-from sklstm.nn.training import Progress, Trainer, TrainingRun, TrainingSet, predict_raw
+from sklstm.nn.threads import ThreadPool, single_threaded_blas
+from sklstm.nn.training import (
+    History,
+    Settings,
+    TrainingResult,
+    TrainingSet,
+    TrainingState,
+    ValidationSet,
+    train,
+)
 from sklstm.pickling import VersionedEstimator
-from sklstm.validation import check_sequences, check_step, check_weights
+from sklstm.validation import check_layer_sizes, check_sequences, check_step, check_weights
 
-__all__ = ["BaseLSTM"]
+__all__ = ["BaseLSTM", "fitted_copy"]
 
-Floats = NDArray[np.floating]
-
-# What batch_size="auto" means.
+# Samples for each update with batch_size="auto".
 DEFAULT_BATCH_SIZE = 32
+
+
+class _Samples(NamedTuple):
+    """Checked samples: the sequences, y as numbers, and the weights in training and in a score."""
+
+    sequences: Sequences
+    target: Floats  # (n_outputs, n_samples), on the scale of the loss
+    weights: Floats  # (n_samples,), class weights included
+    score_weights: Floats  # (n_samples,)
 
 
 class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
@@ -136,47 +155,42 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def _encode_target(
-        self, y: ArrayLike, sequences: Sequences, classes: ArrayLike | None, *, reset: bool
-    ) -> NDArray[Any]:
-        """Check y and give it as numbers of shape (n_samples, n_outputs).
+        self, y: ArrayLike, classes: ArrayLike | None, n_samples: int, known: Any
+    ) -> tuple[NDArray[Any], Any]:
+        """Check y and return it as numbers of shape (n_samples, n_outputs), and its output.
 
-        With ``reset``, y and ``classes`` define what later targets are held to.
+        The output says how numbers become y; ``known`` is that of earlier calls, or None.
         """
 
-    def _class_weights(self, target: NDArray[Any]) -> Floats | float:
-        """Weights that the samples have for their class, of shape (n_samples,)."""
+    def _class_weights(self, target: NDArray[Any], output: Any) -> Floats | float:
+        """Return the weights that the samples have for their class, of shape (n_samples,)."""
         return 1.0
 
+    def _standardized(self, output: Any, target: NDArray[Any], weights: Floats) -> Any:
+        """Return the output with a scale that suits the target of the first call."""
+        return output
+
     def _check_parameters(self) -> None:
-        """Check the parameters, and that they go together."""
+        """Check each parameter, and that they agree with each other."""
         self._validate_params()
         if self.early_stopping and self.validation_gap > 0 and self.validation_split == "random":
             raise ValueError(
-                f"validation_gap={self.validation_gap} leaves out samples between those to train "
-                "on and those to stop by, which validation_split='random' mixes. Use "
+                f"validation_gap={self.validation_gap} leaves out samples between the training "
+                "part and the validation part, which validation_split='random' mixes. Use "
                 "validation_split='last', or validation_gap=0."
             )
 
     @abstractmethod
-    def _scale_target(self, target: NDArray[Any], weights: Floats, *, reset: bool) -> NDArray[Any]:
-        """Bring the encoded target to the scale on which it is learned."""
-
-    @property
-    @abstractmethod
-    def _loss(self) -> Loss:
-        """The loss, once ``_encode_target`` has seen what the target is."""
+    def _make_loss(self, output: Any) -> Loss:
+        """Make the loss for an output."""
 
     @abstractmethod
-    def _validation_score(self, target: Floats, raw: Floats, weights: Floats) -> float:
-        """Score raw outputs, both arrays of shape (n_samples, n_outputs)."""
+    def _validation_score(self, output: Any, target: Floats, weights: Floats, raw: Floats) -> float:
+        """Score raw outputs; they and the target are of shape (n_samples, n_outputs)."""
 
-    @abstractmethod
-    def _predictions(self, raw: Floats) -> NDArray[Any]:
-        """Turn raw outputs, of shape (n_samples, n_outputs), into what ``predict`` gives."""
-
-    @abstractmethod
-    def _stratify(self, target: NDArray[Any]) -> NDArray[Any] | None:
-        """Return the classes that a random validation split keeps in proportion, if any."""
+    def _stratify(self, target: NDArray[Any], output: Any) -> NDArray[Any] | None:
+        """Return the classes whose proportions a random validation split keeps, if any."""
+        return None
 
     # Fitting.
 
@@ -224,29 +238,9 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
             If the input cannot be used, or if training diverges. The estimator is then as it was
             before.
         """
-        end, is_split_leaky = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
-        # Not before: where warnings are errors, what was learned is kept all the same.
-        if is_split_leaky:
-            warnings.warn(
-                "The sequences are windows that overlap, as SlidingWindow makes them, and "
-                "validation_split='random' puts windows of the same time steps on both sides: "
-                "early stopping sees a score that is too good. Use validation_split='last'.",
-                stacklevel=2,
-            )
-        if end == "interrupted":
-            _warn_of_interrupt()
-        if end == "max_iter":
-            warnings.warn(
-                f"{type(self).__name__} did {self.max_iter} epochs (max_iter) and has not "
-                "converged yet. Increase max_iter"
-                + (
-                    "."
-                    if self.early_stopping
-                    else ", or stop by a validation score with early_stopping=True."
-                ),
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        for warning in self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val):
+            # Last, so that what was learned is kept where warnings are errors.
+            warnings.warn(warning, stacklevel=2)
         return self
 
     @with_callbacks  # type: ignore[untyped-decorator]
@@ -258,24 +252,47 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         X_val: Any,
         y_val: ArrayLike | None,
         sample_weight_val: ArrayLike | None,
-    ) -> tuple[str, bool]:
-        """Fit; return why training ended, and whether windows are on both sides of the split."""
-        callbacks = self._init_callback_context(max_subtasks=self.max_iter)
-        with self._all_or_nothing(), one_blas_thread() as threads:
-            self._check_parameters()
-            first = not (self.warm_start and hasattr(self, "_network"))
-            data = self._prepare(X, y, sample_weight, first=first, min_samples=2)
-            validation, is_split_leaky = None, False
+    ) -> list[Warning]:
+        """Fit, and return what the user should be warned about."""
+        report = EpochReport(self, self.max_iter, X, y, sample_weight)
+        self._check_parameters()
+        messages: list[Warning] = []
+        with single_threaded_blas() as n_threads, ThreadPool(n_threads) as pool:
+            is_new = not (self.warm_start and hasattr(self, "_model"))
+            samples, model, state = self._prepare(X, y, sample_weight, is_new=is_new, min_samples=2)
+            rows, validation = np.arange(len(samples.sequences)), None
             if not all(given is None for given in (X_val, y_val, sample_weight_val)):
-                validation = self._prepare_validation(X_val, y_val, sample_weight_val)
+                samples_val = self._prepare_validation(model, X_val, y_val, sample_weight_val)
+                validation = self._validation_set(model, samples_val)
             elif self.early_stopping:
-                is_split_leaky = self.validation_split == "random" and data.sequences.overlap
-                data, validation = self._validation_split(data)
-            report = EpochReport(self, callbacks, X, y, sample_weight)
-            self._progress = Progress()
-            end = self._train(data, validation, threads, self.max_iter, report)
+                rng = copy.deepcopy(state.rng)
+                rows, validation_rows = self._split(samples, model, rng)
+                state = replace(state, rng=rng)
+                validation = self._validation_set(model, samples, validation_rows)
+                if self.validation_split == "random" and samples.sequences.overlap:
+                    messages.append(UserWarning(_LEAKY_SPLIT))
+            report.begin()
+            settings = self._settings(model, self.max_iter)
+            result = self._train(
+                model, state.restarted(), samples, rows, validation, settings, pool, report
+            )
+            self._model, self._training = result.model, result.state
             report.close()
-        return end, is_split_leaky
+        if result.end == "interrupted":
+            messages.append(UserWarning(_INTERRUPTED))
+        if result.end == "max_iter":
+            messages.append(
+                ConvergenceWarning(
+                    f"{type(self).__name__} did {self.max_iter} epochs (max_iter) and has not "
+                    "converged yet. Increase max_iter"
+                    + (
+                        "."
+                        if self.early_stopping
+                        else ", or stop by a validation score with early_stopping=True."
+                    )
+                )
+            )
+        return messages
 
     def _partial_fit(
         self,
@@ -284,34 +301,23 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         sample_weight: ArrayLike | None,
         classes: ArrayLike | None = None,
     ) -> None:
-        """Go through the given samples once, from where the last call ended."""
-        with self._all_or_nothing(), one_blas_thread() as threads:
-            self._check_parameters()
-            if self.early_stopping:
-                raise ValueError(
-                    "partial_fit does not support early_stopping=True: there is no validation set "
-                    "over calls. Score each call on rows of your own instead."
-                )
-            first = not hasattr(self, "_network")
-            data = self._prepare(X, y, sample_weight, classes, first=first)
-            if first:
-                self._progress = Progress()
-            end = self._train(data, None, threads, 1, EpochReport(self))
-        if end == "interrupted":
-            _warn_of_interrupt()
-
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """Leave the estimator as it was if anything goes wrong.
-
-        Nothing within may change in place what the estimator holds.
-        """
-        before = self.__dict__.copy()
-        try:
-            yield
-        except BaseException:
-            self.__dict__ = before
-            raise
+        """Go through the given samples once and continue from the last call."""
+        self._check_parameters()
+        if self.early_stopping:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: there is no validation set "
+                "over calls. Score each call on samples of your own instead."
+            )
+        with single_threaded_blas() as n_threads, ThreadPool(n_threads) as pool:
+            is_new = not hasattr(self, "_model")
+            samples, model, state = self._prepare(X, y, sample_weight, classes, is_new=is_new)
+            rows = np.arange(len(samples.sequences))
+            settings = self._settings(model, n_epochs=1)
+            report = EpochReport(self)
+            result = self._train(model, state, samples, rows, None, settings, pool, report)
+            self._model, self._training = result.model, result.state
+        if result.end == "interrupted":
+            warnings.warn(_INTERRUPTED, stacklevel=3)
 
     def _prepare(
         self,
@@ -320,48 +326,31 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         sample_weight: ArrayLike | None,
         classes: ArrayLike | None = None,
         *,
-        first: bool,
+        is_new: bool,
         min_samples: int = 1,
-        is_training: bool = True,
-    ) -> TrainingSet:
-        """Check the input and, the first time, set up a new network for it."""
-        sequences = self._check_sequences(X, reset=first, min_samples=min_samples)
-        target = self._encode_target(y, sequences, classes, reset=first)
-        if first:
-            self._initialize(sequences, n_outputs=target.shape[1])
+    ) -> tuple[_Samples, Model, TrainingState]:
+        """Check the input; make a new model for it, or return the one to train on."""
+        model: Model | None = None if is_new else self._model
+        sequences, form = self._check_sequences(X, model, min_samples)
+        known = None if model is None else model.output
+        target, output = self._encode_target(y, classes, len(sequences), known)
+        dtype = self._dtype_for(sequences) if model is None else model.dtype
+        score_weights = check_weights(sample_weight, len(sequences), dtype)
+        factors = self._class_weights(target, output)
+        weights = check_weights(score_weights * factors, len(sequences), dtype)
+        if model is None:
+            with np.errstate(all="ignore"):
+                output = self._standardized(output, target, weights)
+            model, state = self._new_model(form, output, dtype)
         else:
-            self._check_same_network()
-        dtype = self._parameters.dtype
-        score_weights = weights = check_weights(sample_weight, sequences, dtype)
-        if is_training:
-            weights = check_weights(weights * self._class_weights(target), sequences, dtype)
-        with np.errstate(all="ignore"):
-            scaled = self._scale_target(target, weights, reset=first).T.astype(dtype)
-            target = target.astype(dtype)
-        if not (np.isfinite(target).all() and np.isfinite(scaled).all()):
-            raise ValueError(f"y contains a value too large for {dtype}; use dtype='float64'.")
-        return TrainingSet(sequences, np.arange(len(sequences)), scaled, weights, score_weights)
+            self._check_same_network(model)
+            state = self._training
+        scaled = self._scaled_target(output, target, dtype)
+        return _Samples(sequences, scaled, weights, score_weights), model, state
 
-    def _check_same_network(self) -> None:
-        """Refuse to go on training a network of another form."""
-        for name, now, before in (
-            ("hidden_layer_sizes", self._checked_layer_sizes(), self._network.hidden_layer_sizes),
-            ("bidirectional", bool(self.bidirectional), self._network.bidirectional),
-        ):
-            if now != before:
-                raise ValueError(
-                    f"{name} is now {now}, but training was to go on with a network that was made "
-                    f"with {name}={before}. Set warm_start=False and call fit to start anew."
-                )
-        link = self._loss.activation
-        if getattr(self, "out_activation_", link) != link:
-            raise ValueError(
-                f"The loss now needs the output activation {link!r}, but training was to go on "
-                f"with a network that has {self.out_activation_!r}. Set warm_start=False and call "
-                "fit to start anew."
-            )
-
-    def _prepare_validation(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> TrainingSet:
+    def _prepare_validation(
+        self, model: Model, X: Any, y: Any, sample_weight: ArrayLike | None
+    ) -> _Samples:
         """Check a validation set that the user has given."""
         given = {"X_val": X, "y_val": y, "sample_weight_val": sample_weight}
         provided = next(name for name, value in given.items() if value is not None)
@@ -374,208 +363,176 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
                 "use them. Set early_stopping=True."
             )
         with _about("X_val, y_val"):
-            return self._prepare(X, y, sample_weight, first=False, min_samples=2, is_training=False)
+            sequences, _ = self._check_sequences(X, model, min_samples=2)
+            target, _ = self._encode_target(y, None, len(sequences), model.output)
+            weights = check_weights(sample_weight, len(sequences), model.dtype)
+            scaled = self._scaled_target(model.output, target, model.dtype)
+        return _Samples(sequences, scaled, weights, weights)
 
-    def _check_sequences(self, X: Any, *, reset: bool, min_samples: int = 1) -> Sequences:
-        if reset:
-            dtype = None if self.dtype is None else np.dtype(self.dtype)
-        else:
-            dtype = self._parameters.dtype
-        sequences = check_sequences(
-            self, X, reset=reset, timesteps=self.timesteps, dtype=dtype, min_samples=min_samples
+    def _check_sequences(
+        self, X: Any, model: Model | None, min_samples: int = 1
+    ) -> tuple[Sequences, InputForm]:
+        dtype = None if self.dtype is None else np.dtype(self.dtype)
+        return check_sequences(
+            X,
+            estimator=self,
+            form=None if model is None else model.input,
+            timesteps=self.timesteps,
+            dtype=dtype if model is None else model.dtype,
+            min_samples=min_samples,
         )
-        if not reset and sequences.n_features != self._network.n_features:
-            raise ValueError(
-                f"timesteps={self.timesteps} makes time steps of {sequences.n_features} features, "
-                f"but the estimator was fitted on steps of {self._network.n_features} features."
-            )
-        return sequences
 
-    def _checked_layer_sizes(self) -> tuple[int, ...]:
-        given = self.hidden_layer_sizes
-        sizes = (given,) if isinstance(given, int | Integral) else tuple(given)
-        if not sizes or any(not isinstance(size, Integral) or size < 1 for size in sizes):
-            raise ValueError(
-                "hidden_layer_sizes must be a positive int or a non-empty sequence of them, got "
-                f"{self.hidden_layer_sizes!r}."
-            )
-        return tuple(int(size) for size in sizes)
+    def _dtype_for(self, sequences: Sequences) -> np.dtype:
+        """Return the precision of a new model."""
+        own = np.float32 if sequences.dtype == np.float32 else np.float64
+        return np.dtype(own if self.dtype is None else self.dtype)
 
-    def _initialize(self, sequences: Sequences, n_outputs: int) -> None:
-        """Make a new network and forget all training."""
-        dtype = self.dtype or (np.float32 if sequences.dtype == np.float32 else np.float64)
-        self._network = Network(
-            sequences.n_features, self._checked_layer_sizes(), n_outputs, bool(self.bidirectional)
+    def _scaled_target(self, output: Any, target: NDArray[Any], dtype: np.dtype) -> Floats:
+        """Return the target on the scale of the loss, of shape (n_outputs, n_samples)."""
+        with np.errstate(all="ignore"):
+            scaled: Floats = output.encode(target).T.astype(dtype)
+            is_finite = np.isfinite(target.astype(dtype)).all() and np.isfinite(scaled).all()
+        if not is_finite:
+            raise ValueError(f"y contains a value too large for {dtype}; use dtype='float64'.")
+        return scaled
+
+    def _new_model(
+        self, form: InputForm, output: Any, dtype: np.dtype
+    ) -> tuple[Model, TrainingState]:
+        """Make a model with initial weights, and the state that training starts from."""
+        network = Network(
+            form.n_features,
+            check_layer_sizes(self.hidden_layer_sizes),
+            output.n_outputs,
+            bool(self.bidirectional),
         )
-        # A generator of its own, so that it can be kept and gone on with.
+        # A generator of its own, so that it can be kept and training can continue with it.
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        self._rng = np.random.RandomState(seed)
-        self._parameters = self._network.initialize(self._rng).astype(dtype)
-        self._optimizer = Adam(
-            self._network.n_parameters,
-            self._parameters.dtype,
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            epsilon=self.epsilon,
-        )
-        self.n_outputs_ = n_outputs
-        self.n_layers_ = len(self._network.hidden_layer_sizes) + 2
-        self.n_parameters_ = self._network.n_parameters
-        self.n_iter_ = 0
-        self.t_ = 0
-        self.loss_curve_: list[float] = []
-        self.learning_rate_curve_: list[float] = []
-        self.validation_scores_: list[float] | None = None
-        self.best_validation_score_: float | None = None
-        self.best_iter_: int | None = None
+        rng = np.random.RandomState(seed)
+        parameters = network.initialize(rng).astype(dtype)
+        betas = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        optimizer = Adam(network.n_parameters, parameters.dtype, **betas)
+        return Model(network, parameters, form, output), TrainingState(optimizer, rng)
 
-    def _train(
-        self,
-        data: TrainingSet,
-        validation: TrainingSet | None,
-        threads: Threads,
-        n_epochs: int,
-        report: EpochReport,
-    ) -> str:
-        """Train for some epochs, or until convergence, and keep what was learned.
+    def _check_same_network(self, model: Model) -> None:
+        """Refuse to continue training with a network of another form."""
+        network = model.network
+        for name, now, before in (
+            (
+                "hidden_layer_sizes",
+                check_layer_sizes(self.hidden_layer_sizes),
+                network.hidden_layer_sizes,
+            ),
+            ("bidirectional", bool(self.bidirectional), network.bidirectional),
+        ):
+            if now != before:
+                raise ValueError(
+                    f"{name} is now {now}, but the network to continue training was made with "
+                    f"{name}={before}. Set warm_start=False and call fit to start again."
+                )
+        link = self._make_loss(model.output).activation
+        if model.output.activation != link:
+            raise ValueError(
+                f"The loss now needs the output activation {link!r}, but the network to continue "
+                f"training has {model.output.activation!r}. Set warm_start=False and call fit to "
+                "start again."
+            )
 
-        Returns
-        -------
-        {"max_iter", "converged", "callback", "interrupted"}
-            Why training ended.
-        """
-        # Copies: nothing that the estimator holds changes before all has gone well.
-        run = TrainingRun(
-            self._parameters.copy(),
-            copy.deepcopy(self._optimizer),
-            copy.deepcopy(self._rng),
-            copy.copy(self._progress),
-            has_validation=validation is not None,
-        )
-        run.optimizer.beta_1, run.optimizer.beta_2 = self.beta_1, self.beta_2
-        run.optimizer.epsilon = self.epsilon
-        trainer = Trainer(
-            network=self._network,
-            loss=self._loss,
-            batch_size=DEFAULT_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size),
+    def _settings(self, model: Model, n_epochs: int) -> Settings:
+        batch_size = DEFAULT_BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size)
+        return Settings(
+            loss=self._make_loss(model.output),
+            n_epochs=n_epochs,
+            max_iter=self.max_iter,
+            batch_size=batch_size,
             alpha=self.alpha,
             max_grad_norm=self.max_grad_norm,
             shuffle=self.shuffle,
             dropout=self.dropout,
             recurrent_dropout=self.recurrent_dropout,
-            threads=threads,
-            dtype=run.parameters.dtype,
+            learning_rate=self.learning_rate,
+            learning_rate_init=self.learning_rate_init,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
         )
-        n_samples = len(data.rows)
 
-        def fitted_now() -> dict[str, Any]:
-            return self._fitted_attributes(run, n_samples) | {"_parameters": run.parameters.copy()}
-
-        end = "max_iter"
+    def _train(
+        self,
+        model: Model,
+        state: TrainingState,
+        samples: _Samples,
+        rows: NDArray[np.intp],
+        validation: ValidationSet | None,
+        settings: Settings,
+        pool: ThreadPool,
+        report: EpochReport,
+    ) -> TrainingResult:
+        """Train, and say what to do where that diverges."""
+        data = TrainingSet(samples.sequences, rows, samples.target, samples.weights)
         try:
-            for _ in range(n_epochs):
-                report.begin(fitted_now)
-                rate = run.progress.learning_rate(
-                    self.learning_rate, self.learning_rate_init, self.max_iter
-                )
-                with np.errstate(all="ignore"):
-                    loss = trainer.epoch(data, run.parameters, run.optimizer, rate, run.rng)
-                score = -loss
-                if validation is not None:
-                    score = self._score(validation, run.parameters, threads)
-                run.record(loss, rate, score, self.tol)
-                wants_stop = report.end(fitted_now)
-                if run.progress.has_stalled(self.n_iter_no_change, rate, self.learning_rate):
-                    end = "converged"
-                    break
-                if wants_stop:
-                    end = "callback"
-                    break
+            return train(model, state, data, validation, settings, pool, report)
         except FloatingPointError as error:
             raise ValueError(
-                f"Training diverged in epoch {self.n_iter_ + len(run.losses) + 1}: {error}. Lower "
-                f"learning_rate_init (now {self.learning_rate_init:g}), set max_grad_norm (now "
-                f"{self.max_grad_norm}), or bring the features and the target to a common scale, "
-                "for instance with StandardScaler."
+                f"Training diverged {error}. Lower learning_rate_init (now "
+                f"{self.learning_rate_init:g}), set max_grad_norm (now {self.max_grad_norm}), or "
+                "bring the features and the target to a common scale, for instance with "
+                "StandardScaler."
             ) from error
-        except KeyboardInterrupt:
-            end = "interrupted"
 
-        self._optimizer, self._rng, self._progress = run.optimizer, run.rng, run.progress
-        for name, value in self._fitted_attributes(run, n_samples).items():
-            setattr(self, name, value)
-        return end
-
-    def _fitted_attributes(self, run: TrainingRun, n_samples: int) -> dict[str, Any]:
-        """Say what training has come to, after the epochs of a run and all before it."""
-        loss_curve = self.loss_curve_ + run.losses
-        attributes = {
-            "_parameters": run.kept_parameters,
-            "n_iter_": self.n_iter_ + len(run.losses),
-            "t_": self.t_ + len(run.losses) * n_samples,
-            "loss_": loss_curve[-1] if loss_curve else np.inf,
-            "loss_curve_": loss_curve,
-            "learning_rate_curve_": self.learning_rate_curve_ + run.rates,
-            "out_activation_": self._loss.activation,
-        }
-        if not run.has_validation:
-            return attributes | {
-                "best_loss_": min(loss_curve, default=np.inf),
-                "validation_scores_": None,
-                "best_validation_score_": None,
-                "best_iter_": None,
-            }
-        # An entry for every epoch, as in loss_curve_: NaN for those without a score.
-        earlier = self.validation_scores_ or [np.nan] * self.n_iter_
-        return attributes | {
-            "best_loss_": None,
-            "validation_scores_": earlier + run.scores,
-            "best_validation_score_": run.progress.best if run.best_epoch else None,
-            "best_iter_": self.n_iter_ + run.best_epoch if run.best_epoch else None,
-        }
-
-    def _validation_split(self, data: TrainingSet) -> tuple[TrainingSet, TrainingSet]:
-        """Divide the samples into those to train on and those to stop by."""
+    def _split(
+        self, samples: _Samples, model: Model, rng: np.random.RandomState
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Divide the rows into a training part and a validation part."""
         shuffle = self.validation_split == "random"
-        rng = copy.deepcopy(self._rng)
         rows, validation_rows = train_test_split(
-            data.rows,
+            np.arange(len(samples.sequences)),
             test_size=self.validation_fraction,
             shuffle=shuffle,
             random_state=rng if shuffle else None,
-            stratify=self._stratify(data.target.T) if shuffle else None,
+            stratify=self._stratify(samples.target.T, model.output) if shuffle else None,
         )
-        self._rng = rng
         rows = rows[: max(0, len(rows) - self.validation_gap)]
-        if len(validation_rows) < 2 or not data.score_weights[validation_rows].any():
+        if len(validation_rows) < 2 or not samples.score_weights[validation_rows].any():
             raise ValueError(
                 f"The validation set of {len(validation_rows)} sample(s) is too small or has no "
                 f"weight: increase validation_fraction (now {self.validation_fraction})."
             )
-        if not data.weights[rows].any():
+        if not samples.weights[rows].any():
             raise ValueError(
                 f"The {len(rows)} sample(s) left to train on are too few or have no weight: "
                 f"decrease validation_fraction (now {self.validation_fraction}) or validation_gap "
                 f"(now {self.validation_gap})."
             )
-        return data._replace(rows=rows), data._replace(rows=validation_rows)
+        return rows, validation_rows
 
-    def _score(self, data: TrainingSet, parameters: Floats, threads: Threads) -> float:
-        raw = predict_raw(self._network, parameters, data.sequences, threads, data.rows)
-        target, weights = data.target[:, data.rows], data.score_weights[data.rows]
-        return float(self._validation_score(target.T, raw.T, weights))
+    def _validation_set(
+        self, model: Model, samples: _Samples, rows: NDArray[np.intp] | None = None
+    ) -> ValidationSet:
+        """Return what early stopping scores: some rows of the samples, or all."""
+        if rows is None:
+            rows = np.arange(len(samples.sequences))
+        target, weights = samples.target[:, rows].T, samples.score_weights[rows]
+        score = functools.partial(self._validation_score, model.output, target, weights)
+        return ValidationSet(samples.sequences, rows, score)
 
     # Using what was learned.
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_network")
+        return hasattr(self, "_model")
 
-    def _raw_outputs(self, X: Any) -> Floats:
-        """Compute the head's linear outputs, of shape (n_samples, n_outputs)."""
+    def __sklstm_model__(self) -> Model:
+        """Return the fitted model, for whatever predicts with it outside of the estimator."""
         check_is_fitted(self)
-        sequences = self._check_sequences(X, reset=False)
-        with one_blas_thread() as threads:
-            return predict_raw(self._network, self._parameters, sequences, threads).T
+        model: Model = self._model
+        return model
+
+    def _read(self, X: Any) -> tuple[Model, Sequences]:
+        """Check X for prediction; return the model and the sequences."""
+        model = self.__sklstm_model__()
+        return model, self._check_sequences(X, model)[0]
 
     def predict_step(self, x_t: ArrayLike, state: Any = None) -> tuple[Any, State]:
         """Take in one new time step, of one stream or of many, and predict.
@@ -617,30 +574,116 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         >>> bool(np.isclose(y, model.predict(X[:1])[0]))
         True
         """
-        check_is_fitted(self)
-        network, parameters = self._network, self._parameters
-        x, is_single = check_step(self, x_t, network.n_features, parameters.dtype)
-        raw, state = advance(network, parameters, x, state, is_single=is_single)
-        y = self._predictions(raw)
-        return (y[0] if is_single else y), state
+        model = self.__sklstm_model__()
+        x, is_single = check_step(x_t, model.input, model.dtype)
+        return model.predict_step(x, state, is_single=is_single)
+
+    # Fitted attributes, read from the model and from the state of training.
+
+    def _fitted(self, name: str) -> Any:
+        """Return the object that a fitted attribute is read from."""
+        try:
+            return self.__dict__[name]
+        except KeyError:
+            raise AttributeError(f"This {type(self).__name__} is not fitted yet.") from None
+
+    @property
+    def n_features_in_(self) -> int:
+        """Columns of a 2-D X, features per time step of sequences."""
+        return self._fitted("_model").input.n_features_in
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """Names of the columns, where X had names that are all strings."""
+        names = self._fitted("_model").input.feature_names
+        if names is None:
+            raise AttributeError("X had no feature names that are all strings.")
+        return names
+
+    @property
+    def n_outputs_(self) -> int:
+        """Outputs of the head."""
+        return self._fitted("_model").network.n_outputs
+
+    @property
+    def n_layers_(self) -> int:
+        """Layers, including the input and the head."""
+        return len(self._fitted("_model").network.hidden_layer_sizes) + 2
+
+    @property
+    def n_parameters_(self) -> int:
+        """Total number of weights and biases."""
+        return self._fitted("_model").network.n_parameters
+
+    @property
+    def out_activation_(self) -> str:
+        """Name of the function from the head's output to predictions."""
+        return self._fitted("_model").output.activation
 
     @property
     def coefs_(self) -> list[Floats]:
         """Weights: W_x and W_h of each LSTM layer in turn, then those of the head.
 
-        Of shape (4 * n_units, n_inputs) and (4 * n_units, n_units), rows in the gate order i, f,
-        g, o, as :func:`sklstm.nn.lstm` takes them, and (n_outputs, n_units). With
+        Of shape (4 * n_units, n_inputs) and (4 * n_units, n_units), with rows in the gate order i,
+        f, g, o, as :func:`sklstm.nn.lstm` takes them, and (n_outputs, n_units). With
         ``bidirectional``, those of the backward direction follow those of the forward one, layer
         by layer. A copy.
         """
-        check_is_fitted(self)
-        return self._network.unpack(self._parameters)[0]
+        return self.__sklstm_model__().weights()[0]
 
     @property
     def intercepts_(self) -> list[Floats]:
         """Biases: of each LSTM, (4 * n_units,), then of the head, (n_outputs,). A copy."""
-        check_is_fitted(self)
-        return self._network.unpack(self._parameters)[1]
+        return self.__sklstm_model__().weights()[1]
+
+    @property
+    def _history(self) -> History:
+        return self._fitted("_training").history
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs of training."""
+        return len(self._history.losses)
+
+    @property
+    def t_(self) -> int:
+        """Samples seen by training, each counted once an epoch."""
+        return self._history.n_samples
+
+    @property
+    def loss_(self) -> float:
+        """The last entry of ``loss_curve_``."""
+        return self._history.loss
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """The loss of each epoch."""
+        return self._history.losses
+
+    @property
+    def learning_rate_curve_(self) -> list[float]:
+        """The learning rate of each epoch."""
+        return self._history.rates
+
+    @property
+    def best_loss_(self) -> float | None:
+        """The least loss; None with early stopping."""
+        return self._history.best_loss
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """The validation score of each epoch, with early stopping."""
+        return self._history.scores
+
+    @property
+    def best_validation_score_(self) -> float | None:
+        """The best validation score of the last call of ``fit``."""
+        return self._history.best_score
+
+    @property
+    def best_iter_(self) -> int | None:
+        """The epoch with that score, counted from 1, whose weights are kept."""
+        return self._history.best_epoch
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -649,10 +692,32 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         return tags
 
 
-def _warn_of_interrupt() -> None:
-    warnings.warn(
-        "Training interrupted by user; the estimator keeps what it has learned.", stacklevel=3
-    )
+def fitted_copy(estimator: BaseLSTM, model: Model) -> Any:
+    """Return a copy of an estimator that is fitted: it has the model, and no history.
+
+    Parameters
+    ----------
+    estimator : LSTMRegressor or LSTMClassifier
+        The estimator, fitted or not. It is not changed.
+    model : Model
+        The model. Its parameters are cast to the ``dtype`` of the estimator, if that is set.
+    """
+    fitted = copy.deepcopy(estimator)
+    fitted._check_parameters()
+    dtype = np.dtype(model.dtype if fitted.dtype is None else fitted.dtype)
+    new, state = fitted._new_model(model.input, model.output, dtype)
+    fitted._model = new.with_parameters(model.parameters.astype(dtype))
+    fitted._training = state
+    return fitted
+
+
+_INTERRUPTED = "Training interrupted by user; the estimator keeps what it has learned."
+
+_LEAKY_SPLIT = (
+    "The sequences are windows that overlap, as SlidingWindow makes them, and "
+    "validation_split='random' puts windows of the same time steps on both sides: early stopping "
+    "sees a score that is too good. Use validation_split='last'."
+)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What is told of an epoch: to the user, and to scikit-learn's callbacks where it has them."""
+"""Reports on each epoch: to the user, and to scikit-learn's callbacks where it has them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import sklearn
 
+from sklstm.nn.training import TrainingResult
+
 __all__ = ["CallbackSupportMixin", "EpochReport", "with_callbacks"]
 
 try:
@@ -15,7 +17,7 @@ try:
 except ImportError:  # before scikit-learn 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Stands in for that of scikit-learn and says what is missing."""
+        """Replaces the class of scikit-learn and says which version is needed."""
 
         def set_callbacks(self, *callbacks: Any) -> Any:
             """Refuse callbacks."""
@@ -28,19 +30,19 @@ except ImportError:  # before scikit-learn 1.9
             return None
 
     def with_callbacks(method: Any) -> Any:
-        """Give back the method as it is."""
+        """Return the method unchanged."""
         return method
 
 
 class EpochReport:
-    """Tells the user and the callbacks of each epoch.
+    """Reports each epoch of training: prints it, and tells scikit-learn's callbacks.
 
     Parameters
     ----------
     estimator : estimator
-        What is fitted.
-    context : CallbackContext or None
-        scikit-learn's context of the call of fit, if there is one.
+        The estimator that is fitted.
+    max_iter : int or None, default=None
+        Most epochs of a call of fit that has callbacks; None for a call without.
     X, y, sample_weight
         What fit was given.
     """
@@ -48,51 +50,59 @@ class EpochReport:
     def __init__(
         self,
         estimator: Any,
-        context: Any = None,
+        max_iter: int | None = None,
         X: Any = None,
         y: Any = None,
         sample_weight: Any = None,
     ) -> None:
-        self.estimator, self.context = estimator, context
+        self.estimator, self.context = estimator, None
+        if max_iter is not None:
+            self.context = estimator._init_callback_context(max_subtasks=max_iter)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        if context is not None:
-            context.call_on_fit_task_begin(**self.arguments)
 
-    def begin(self, fitted: Callable[[], dict[str, Any]]) -> None:
-        """Begin an epoch.
+    def begin(self) -> None:
+        """Report that training begins."""
+        if self.context is not None:
+            self.context.call_on_fit_task_begin(**self.arguments)
 
-        Parameters
-        ----------
-        fitted : callable
-            Gives the fitted attributes as they are now.
-        """
+    def begin_epoch(self, result: Callable[[], TrainingResult]) -> None:
+        """Report that an epoch begins."""
         self.started = time.perf_counter()
         if self.context is not None:
             self.epoch_context = self.context.subcontext(task_name="epoch")
             self.epoch_context.call_on_fit_task_begin(
-                **self.arguments, reconstruction_attributes=fitted
+                **self.arguments, reconstruction_attributes=_attributes(result)
             )
 
-    def end(self, fitted: Callable[[], dict[str, Any]]) -> bool:
-        """End an epoch; tell whether a callback wants to stop."""
+    def end_epoch(self, result: Callable[[], TrainingResult]) -> bool:
+        """Report that an epoch has ended; return whether a callback wants to stop."""
         if self.estimator.verbose:
-            now = fitted()
-            scores = now["validation_scores_"]
-            score = f", validation score {scores[-1]:.6g}" if scores else ""
+            history = result().state.history
+            score = f", validation score {history.scores[-1]:.6g}" if history.scores else ""
             print(
-                f"Epoch {now['n_iter_']}: loss {now['loss_']:.6g}{score}, learning rate "
-                f"{now['learning_rate_curve_'][-1]:.6g}, {time.perf_counter() - self.started:.3f} s"
+                f"Epoch {len(history.losses)}: loss {history.loss:.6g}{score}, learning rate "
+                f"{history.rates[-1]:.6g}, {time.perf_counter() - self.started:.3f} s"
             )
         if self.context is None:
             return False
         return bool(
             self.epoch_context.call_on_fit_task_end(
-                **self.arguments, reconstruction_attributes=fitted
+                **self.arguments, reconstruction_attributes=_attributes(result)
             )
         )
 
     def close(self) -> None:
-        """End the call of fit."""
+        """Report that training has ended."""
         if self.context is not None:
             self.context.call_on_fit_task_end(**self.arguments, reconstruction_attributes={})
+
+
+def _attributes(result: Callable[[], TrainingResult]) -> Callable[[], dict[str, Any]]:
+    """Return a function that gives the fitted attributes of an estimator at this moment."""
+
+    def attributes() -> dict[str, Any]:
+        model, state, _ = result()
+        return {"_model": model, "_training": state}
+
+    return attributes

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
-from sklearn.utils.validation import (
-    check_array,
-    check_consistent_length,
-    column_or_1d,
-)
 
 from sklstm.base import BaseLSTM
-from sklstm.nn.losses import (
-    INVERSE_LINKS,
-    BinaryCrossEntropy,
-    CategoricalCrossEntropy,
-    Loss,
-)
-from sklstm.nn.sequences import Sequences
-from sklstm.validation import check_present
+from sklstm.nn.cell import Floats
+from sklstm.nn.losses import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
+from sklstm.nn.model import ClassOutput
+from sklstm.validation import check_class_target, check_class_weight, is_indicator
 
 __all__ = ["LSTMClassifier"]
 
@@ -285,7 +272,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self : object
             The estimator.
         """
-        if classes is None and not hasattr(self, "classes_") and not _is_indicator(y):
+        if classes is None and not hasattr(self, "classes_") and not is_indicator(y):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if isinstance(self.class_weight, str):
             raise ValueError(
@@ -311,11 +298,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             The most probable class of each sample; for multilabel targets an indicator matrix of
             the labels with a probability above one half.
         """
-        return self._predictions(self._raw_outputs(X))
-
-    def _predictions(self, raw: NDArray[np.floating]) -> NDArray[Any]:
-        decided = self._decide(raw)
-        return decided if self._is_multilabel else self.classes_[decided]
+        model, sequences = self._read(X)
+        return model.predict(sequences)
 
     def predict_proba(self, X: Any) -> NDArray[np.floating]:
         """Predict probabilities.
@@ -331,11 +315,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             Probability of each class, in the order of ``classes_``; for multilabel targets of
             each label.
         """
-        raw = self._raw_outputs(X)  # (n_samples, n_outputs)
-        p = INVERSE_LINKS[self.out_activation_](raw.T).T
-        if self.n_outputs_ == 1 and not self._is_multilabel:
-            return np.column_stack([1 - p, p])
-        return p
+        model, sequences = self._read(X)
+        return model.predict_proba(sequences)
 
     def predict_log_proba(self, X: Any) -> NDArray[np.floating]:
         """Predict the logarithm of probabilities, precise where they are close to zero.
@@ -350,147 +331,39 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         ndarray of shape (n_samples, n_classes)
             Natural logarithm of what ``predict_proba`` gives.
         """
-        raw = self._raw_outputs(X)  # (n_samples, n_outputs)
-        if self._is_multilabel:
-            # log sigmoid(z) = -log(1 + exp(-z))
-            return -np.logaddexp(0, -raw)
-        if self.n_outputs_ == 1:
-            return -np.logaddexp(0, np.column_stack([raw, -raw]))
-        # log softmax(z)_k = z_k - log sum_j exp(z_j)
-        return raw - np.logaddexp.reduce(raw, axis=1, keepdims=True)
-
-    def _decide(self, scores: NDArray[np.floating], threshold: float = 0.0) -> NDArray[np.intp]:
-        """Turn scores, one for each output, into class numbers or an indicator matrix."""
-        if self._is_multilabel:
-            return (scores > threshold).astype(int)
-        if scores.shape[1] == 1:
-            return (scores[:, 0] > threshold).astype(int)
-        return scores.argmax(axis=1)
-
-    def _encode_target(
-        self, y: Any, sequences: Sequences, classes: ArrayLike | None, *, reset: bool
-    ) -> NDArray[Any]:
-        check_present(self, y)
-        y = check_array(
-            y,
-            accept_sparse="csr",
-            ensure_2d=False,
-            allow_nd=True,
-            dtype=None,
-            input_name="y",
-            estimator=self,
-        )
-        check_classification_targets(y)
-        is_multilabel = _is_indicator(y)
-        if not is_multilabel:
-            y = column_or_1d(y, warn=True)
-        check_consistent_length(sequences, y)
-        if reset:
-            # The columns of an indicator matrix are its classes.
-            known = y if is_multilabel or classes is None else unique_labels(classes)
-            self._binarizer = LabelBinarizer().fit(known)
-            self._is_multilabel = is_multilabel
-            self.classes_ = self._binarizer.classes_
-            if len(self.classes_) < 2 and not is_multilabel:
-                raise ValueError(
-                    f"{type(self).__name__} needs samples of at least 2 classes, but "
-                    f"{'y has' if classes is None else 'classes has'} only "
-                    f"the class {self.classes_.tolist()[0]!r}."
-                )
-        self._check_classes(y, classes, is_multilabel)
-        # (n_samples, 1) for two classes, else a column for each class or label
-        encoded = self._binarizer.transform(y)
-        if not np.isin(encoded, (0, 1)).all():
-            raise ValueError(
-                "A multilabel indicator matrix holds 0 and 1, but y holds "
-                f"{np.unique(encoded).tolist()}."
-            )
-        return encoded
-
-    def _check_classes(
-        self, y: NDArray[Any], classes: ArrayLike | None, is_multilabel: bool
-    ) -> None:
-        """Hold y to the classes that are known."""
-        if is_multilabel != self._is_multilabel:
-            raise ValueError("y was a multilabel indicator matrix in one call and not in another.")
-        if classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
-            raise ValueError(f"classes={classes!r} is not the same as before: {self.classes_!r}.")
-        if is_multilabel:
-            if y.shape[1] != len(self.classes_):
-                raise ValueError(f"y has {y.shape[1]} labels, but {len(self.classes_)} are known.")
-            return
-        known = set(self.classes_.tolist())
-        unseen = [label for label in np.unique(y).tolist() if label not in known]
-        if unseen:
-            raise ValueError(
-                f"y contains classes that were not seen before: {unseen}. Known are "
-                f"{self.classes_!r}; give all classes in the first call of partial_fit, or fit "
-                "anew."
-            )
-
-    def _class_weights(self, target: NDArray[Any]) -> NDArray[np.floating] | float:
-        if self.class_weight is None:
-            return 1.0
-        columns = [*target.T] if self._is_multilabel else [self._decide(target, threshold=0.5)]
-        if isinstance(self.class_weight, str):
-            return compute_sample_weight(self.class_weight, np.column_stack(columns))
-        given = self.class_weight
-        if isinstance(given, dict):
-            given = [given] * len(columns)
-        elif not self._is_multilabel:
-            given = []
-        classes = [0, 1] if self._is_multilabel else self.classes_.tolist()
-        if len(given) != len(columns) or not all(isinstance(weights, dict) for weights in given):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} must be a dict, or for a multilabel target a "
-                f"list with a dict for each column of y, of which there are {len(columns)} here."
-            )
-        factors = np.ones(len(target))
-        for weights, column in zip(given, columns, strict=True):
-            unknown = [name for name in weights if name not in classes]
-            if unknown:
-                raise ValueError(
-                    f"class_weight names {unknown}, which are not among the classes {classes}."
-                )
-            if not all(isinstance(w, Real) and 0 <= float(w) < np.inf for w in weights.values()):
-                raise ValueError(
-                    f"class_weight={self.class_weight!r} must hold finite numbers, none of them "
-                    "negative."
-                )
-            factors *= np.array([weights.get(name, 1.0) for name in classes])[column]
-        return factors
-
-    def _scale_target(
-        self, target: NDArray[Any], weights: NDArray[np.floating], *, reset: bool
-    ) -> NDArray[Any]:
-        return target
+        model, sequences = self._read(X)
+        return model.predict_log_proba(sequences)
 
     @property
-    def _loss(self) -> Loss:
-        if self._is_multilabel or self.n_outputs_ == 1:
-            return BinaryCrossEntropy()
-        return CategoricalCrossEntropy()
+    def classes_(self) -> NDArray[Any]:
+        """Class labels."""
+        return self._fitted("_model").output.classes
+
+    def _encode_target(
+        self, y: Any, classes: ArrayLike | None, n_samples: int, known: ClassOutput | None
+    ) -> tuple[NDArray[Any], ClassOutput]:
+        return check_class_target(y, classes, n_samples, known=known, estimator=self)
+
+    def _class_weights(self, target: NDArray[Any], output: ClassOutput) -> Floats | float:
+        return check_class_weight(self.class_weight, target, output)
+
+    def _make_loss(self, output: ClassOutput) -> Loss:
+        return (
+            BinaryCrossEntropy() if output.activation == "logistic" else CategoricalCrossEntropy()
+        )
 
     def _validation_score(
-        self,
-        target: NDArray[np.floating],
-        raw: NDArray[np.floating],
-        weights: NDArray[np.floating],
+        self, output: ClassOutput, target: Floats, weights: Floats, raw: Floats
     ) -> float:
-        true, decided = self._decide(target, threshold=0.5), self._decide(raw)
+        true, decided = output.decide(target, threshold=0.5), output.decide(raw)
         return accuracy_score(true, decided, sample_weight=weights)
 
-    def _stratify(self, target: NDArray[Any]) -> NDArray[Any] | None:
-        if self._is_multilabel:
+    def _stratify(self, target: NDArray[Any], output: ClassOutput) -> NDArray[Any] | None:
+        if output.is_multilabel:
             return None
-        return self.classes_[self._decide(target, threshold=0.5)]
+        return output.classes[output.decide(target, threshold=0.5)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _is_indicator(y: Any) -> bool:
-    """Tell whether y is a multilabel indicator matrix."""
-    return type_of_target(y, input_name="y") == "multilabel-indicator"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -12,6 +13,7 @@ from sklearn.metrics import d2_pinball_score, d2_tweedie_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklstm.base import BaseLSTM
+from sklstm.nn.cell import Floats
 from sklstm.nn.losses import (
     INVERSE_LINKS,
     AbsoluteError,
@@ -21,7 +23,7 @@ from sklstm.nn.losses import (
     Poisson,
     SquaredError,
 )
-from sklstm.nn.sequences import Sequences
+from sklstm.nn.model import NumericOutput
 from sklstm.validation import check_regression_target
 
 __all__ = ["LSTMRegressor"]
@@ -317,14 +319,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions, in the units and the shape of the y that was fitted.
         """
-        return self._predictions(self._raw_outputs(X))
-
-    def _predictions(self, raw: NDArray[np.floating]) -> NDArray[np.floating]:
-        with np.errstate(over="ignore"):  # a count beyond all bounds is inf
-            # In float64: a float32 y far from zero would lose what the network says about it.
-            y = INVERSE_LINKS[self.out_activation_](raw.T).T * self._y_scale + self._y_mean
-            y = y.astype(raw.dtype)
-        return y[:, 0] if self._y_is_1d else y
+        model, sequences = self._read(X)
+        return model.predict(sequences)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -335,72 +331,66 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             )
 
     def _encode_target(
-        self, y: ArrayLike, sequences: Sequences, classes: ArrayLike | None, *, reset: bool
-    ) -> NDArray[Any]:
-        y = check_regression_target(self, y, sequences)
-        if self.loss == "poisson" and ((y < 0).any() or (reset and not y.any(axis=0).all())):
+        self,
+        y: ArrayLike,
+        classes: ArrayLike | None,
+        n_samples: int,
+        known: NumericOutput | None,
+    ) -> tuple[NDArray[Any], NumericOutput]:
+        target = check_regression_target(y, n_samples, self)
+        is_new = known is None
+        if self.loss == "poisson" and (
+            (target < 0).any() or (is_new and not target.any(axis=0).all())
+        ):
             raise ValueError(
                 "loss='poisson' requires y that is not negative and not all zero, in each output."
             )
-        n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        if reset:
-            self._y_is_1d = y.ndim == 1
-        if not reset and n_outputs != self.n_outputs_:
-            raise ValueError(
-                f"y has {n_outputs} output(s), but was first fitted with {self.n_outputs_}."
+        n_outputs = 1 if target.ndim == 1 else target.shape[1]
+        if known is None:
+            activation = "exponential" if self.loss == "poisson" else "identity"
+            known = NumericOutput(
+                activation, np.zeros(n_outputs), np.ones(n_outputs), target.ndim == 1
             )
-        return y.reshape(len(y), n_outputs)
+        if n_outputs != known.n_outputs:
+            raise ValueError(
+                f"y has {n_outputs} output(s), but was first fitted with {known.n_outputs}."
+            )
+        return target.reshape(len(target), n_outputs), known
 
-    def _scale_target(
-        self, target: NDArray[Any], weights: NDArray[np.floating], *, reset: bool
-    ) -> NDArray[Any]:
+    def _standardized(
+        self, output: NumericOutput, target: NDArray[Any], weights: Floats
+    ) -> NumericOutput:
+        if not self.normalize_y:
+            return output
         target = target.astype(np.float64)
-        if reset:
-            mean: NDArray[Any] = np.zeros(target.shape[1])
-            scale: NDArray[Any] = np.ones(target.shape[1])
-            if self.normalize_y and self.loss == "poisson":
-                # A log link has no place for a shift.
-                scale = np.average(target, axis=0, weights=weights)
-                scale[scale == 0] = 1
-            elif self.normalize_y and self.loss != "squared_error":
-                # What cares little for outliers in the loss must not have them in the scale.
-                low, mean, high = (
-                    _weighted_quantile(target, weights, q) for q in (0.25, 0.5, 0.75)
-                )
-                scale = (high - low) / _IQR_OF_NORMAL
-                deviation = np.sqrt(np.average((target - mean) ** 2, axis=0, weights=weights))
-                scale = np.where(scale > 0, scale, deviation)
-                scale[scale <= 10 * np.finfo(target.dtype).eps * np.abs(mean)] = 1
-            elif self.normalize_y:
-                mean = np.average(target, axis=0, weights=weights)
-                scale = np.sqrt(np.average((target - mean) ** 2, axis=0, weights=weights))
-                # A constant target has a spread of no more than rounding.
-                scale[scale <= 10 * np.finfo(target.dtype).eps * np.abs(mean)] = 1
-            if not np.isfinite(scale).all():
-                raise ValueError(
-                    "y contains values too large to be standardised; divide it by a constant."
-                )
-            self._y_mean, self._y_scale = mean, scale
-        return (target - self._y_mean) / self._y_scale
+        if self.loss == "squared_error":
+            mean, scale = _mean_and_deviation(target, weights)
+        elif self.loss == "poisson":
+            # The logarithm as a link allows no shift.
+            mean, scale = output.mean, np.average(target, axis=0, weights=weights)
+            scale[scale == 0] = 1
+        else:
+            mean, scale = _median_and_range(target, weights)
+        if not np.isfinite(scale).all():
+            raise ValueError(
+                "y contains values too large to be standardised; divide it by a constant."
+            )
+        return replace(output, mean=mean, scale=scale)
 
-    @property
-    def _loss(self) -> Loss:
+    def _make_loss(self, output: NumericOutput) -> Loss:
         if self.quantile is not None:
             return PinballLoss(self.quantile)
         return _LOSSES[self.loss]()
 
     def _validation_score(
-        self,
-        target: NDArray[np.floating],
-        raw: NDArray[np.floating],
-        weights: NDArray[np.floating],
+        self, output: NumericOutput, target: Floats, weights: Floats, raw: Floats
     ) -> float:
-        predicted = self._loss.inverse_link(raw)
+        predicted = INVERSE_LINKS[output.activation](raw)
         if self.loss == "squared_error":
             return r2_score(target, predicted, sample_weight=weights)
         if self.loss == "poisson":
-            # One output at a time is all that it takes, and no counts that are all zero: the score
-            # is zero then, as R^2 is for a constant target.
+            # The metric takes one output at a time and no counts that are all zero; the score of
+            # those is zero, as R^2 is for a constant target.
             counted = weights > 0
             return np.mean(
                 [
@@ -413,22 +403,46 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         quantile = 0.5 if self.quantile is None else self.quantile
         return d2_pinball_score(target, predicted, sample_weight=weights, alpha=quantile)
 
-    def _stratify(self, target: NDArray[Any]) -> None:
-        return None
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
 
 
+def _mean_and_deviation(
+    target: NDArray[np.float64], weights: Floats
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the weighted mean and standard deviation of each column, 1 for a constant one."""
+    mean = np.average(target, axis=0, weights=weights)
+    scale = np.sqrt(np.average((target - mean) ** 2, axis=0, weights=weights))
+    return mean, _without_rounding(scale, mean)
+
+
+def _median_and_range(
+    target: NDArray[np.float64], weights: Floats
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the weighted median and a robust standard deviation of each column.
+
+    A loss that is robust to outliers needs a scale that is robust to them too.
+    """
+    low, median, high = (_weighted_quantile(target, weights, q) for q in (0.25, 0.5, 0.75))
+    scale = (high - low) / _IQR_OF_NORMAL
+    deviation = np.sqrt(np.average((target - median) ** 2, axis=0, weights=weights))
+    return median, _without_rounding(np.where(scale > 0, scale, deviation), median)
+
+
+def _without_rounding(scale: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Replace a scale that is only rounding error, that of a constant target, by 1."""
+    return np.where(scale <= 10 * np.finfo(np.float64).eps * np.abs(mean), 1.0, scale)
+
+
 def _weighted_quantile(
-    values: NDArray[np.floating], weights: NDArray[np.floating], q: float
-) -> NDArray[np.floating]:
-    """Give the least value of each column with a share ``q`` of the weight up to it."""
+    values: NDArray[np.float64], weights: Floats, q: float
+) -> NDArray[np.float64]:
+    """Return the least value of each column with a fraction ``q`` of the weight up to it."""
     order = np.argsort(values, axis=0)
     total = np.cumsum(weights.astype(np.float64)[order], axis=0)
-    share = total / total[-1]
-    # Of rounding: a weight of two is that of the row given twice.
-    position = (share < q * (1 - 1e-9)).sum(axis=0)
+    fraction = total / total[-1]
+    # The factor allows for rounding: a weight of two must equal the row given twice.
+    position = (fraction < q * (1 - 1e-9)).sum(axis=0)
     return np.take_along_axis(values, order, axis=0)[position, np.arange(values.shape[1])]

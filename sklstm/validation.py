@@ -1,90 +1,111 @@
-"""Every check on what a user hands in.
+"""Every check of what a user hands in: X, y, weights, a single time step.
 
-What passes this door is clean: the code behind it looks at no input again. X is never copied
-whole, not even to look at it: it is scanned a block at a time, and leaves here as ``Sequences``,
-which cut out a batch at a time.
+The code behind this door works on clean arrays and checks nothing again. Nothing is written on the
+estimator: what was found is returned. X is never copied whole: it is scanned a block at a time and
+leaves here as ``Sequences``, which return a batch at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.preprocessing import label_binarize
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 from sklearn.utils.validation import (
     _check_sample_weight,
+    _get_feature_names,
     check_array,
     check_consistent_length,
+    column_or_1d,
     validate_data,
 )
 
+from sklstm.nn.model import ClassOutput, InputForm
 from sklstm.nn.sequences import DenseSequences, RaggedSequences, Sequences, windows_overlap
 
-__all__ = ["check_present", "check_regression_target", "check_sequences", "check_weights"]
+__all__ = [
+    "check_class_target",
+    "check_class_weight",
+    "check_layer_sizes",
+    "check_regression_target",
+    "check_sequences",
+    "check_step",
+    "check_weights",
+    "is_indicator",
+]
 
-# Numbers of X that are looked at together.
+# Numbers of X that are scanned together: few enough for the cache, many enough that the NumPy
+# calls cost little.
 _BLOCK_SIZE = 1 << 20
 
 
+# X.
+
+
 def check_sequences(
-    estimator: BaseEstimator,
     X: Any,
     *,
-    reset: bool,
+    estimator: BaseEstimator,
+    form: InputForm | None,
     timesteps: int | None,
     dtype: np.dtype | None = None,
     min_samples: int = 1,
-) -> Sequences:
+) -> tuple[Sequences, InputForm]:
     """Check X in any of the forms that the estimators read.
 
     Parameters
     ----------
-    estimator : estimator
-        Receives ``n_features_in_`` and ``feature_names_in_`` with ``reset``, is held to them
-        without.
     X : array-like or list of array-like
         An array of shape (n_samples, n_timesteps, n_features); an array or data frame of shape
         (n_samples, n_columns); or a list of arrays of shape (n_timesteps_i, n_features).
-    reset : bool
-        Whether this X defines what the estimator expects.
+    estimator : estimator
+        For its name in messages; it is not changed.
+    form : InputForm or None
+        The form that X must have; None if this X defines it.
     timesteps : int or None
         Time steps in a row of a 2-D X; None makes each column a time step.
     dtype : dtype or None
-        In which the values must be finite; None for their own.
+        Precision in which the values must be finite; None for their own.
     min_samples : int, default=1
-        Fewer are an error.
+        Fewer samples are an error.
 
     Returns
     -------
-    Sequences
+    sequences : Sequences
         The checked sequences.
+    form : InputForm
+        The form of X.
 
     Raises
     ------
     ValueError
-        If X is none of these, has a different number of features than before, or holds a value
-        that cannot be used; the first sample and time step is named.
+        If X has none of these forms or not the expected one, or if it holds a value that cannot be
+        used; the message names the first sample and time step.
     """
     if getattr(X, "ndim", None) == 1 and X.dtype.kind == "O":
         X = list(X)  # an array or a pandas Series of sequences
     n_dims = _n_dims(X)
     if isinstance(X, list | tuple) and (n_dims is None or n_dims == 3 or len(X) == 0):
-        return _check_ragged(estimator, X, reset, dtype, min_samples)
+        return _check_ragged(X, estimator, form, dtype, min_samples)
     if n_dims == 3:
-        return _check_dense(estimator, X, reset, dtype, min_samples)
+        return _check_dense(X, estimator, form, dtype, min_samples)
     if n_dims is not None and n_dims > 3:
         raise ValueError(
             f"Found X with dim {n_dims}, but X must be of shape (n_samples, n_timesteps, "
             "n_features), which is dim 3, or of shape (n_samples, n_columns)."
         )
-    return _check_table(estimator, X, reset, timesteps, dtype, min_samples)
+    return _check_table(X, estimator, form, timesteps, dtype, min_samples)
 
 
 def _n_dims(X: Any) -> int | None:
-    """Count the dimensions of an array-like; None for a list of what is not all of one shape."""
+    """Count the dimensions of an array-like; None for a list of elements of different shapes."""
     if hasattr(X, "shape"):
         return len(X.shape)
     if isinstance(X, list | tuple) and any(hasattr(element, "shape") for element in X):
@@ -99,31 +120,25 @@ def _n_dims(X: Any) -> int | None:
 
 
 def _check_table(
-    estimator: BaseEstimator,
     X: Any,
-    reset: bool,
+    estimator: BaseEstimator,
+    form: InputForm | None,
     timesteps: int | None,
     dtype: np.dtype | None,
     min_samples: int,
-) -> DenseSequences:
+) -> tuple[DenseSequences, InputForm]:
     """Read an array or frame of shape (n_samples, n_columns) as sequences."""
-    if not reset and getattr(estimator, "_fitted_on_sequences", False):
+    if form is not None and form.n_timesteps is None:
         raise ValueError(
-            f"{type(estimator).__name__} was fitted on sequences of {estimator.n_features_in_} "
-            "features per time step, but X is not 3-D. Give an array of shape (n_samples, "
-            "n_timesteps, n_features) or a list of arrays of shape (n_timesteps_i, n_features); "
-            "for a 2-D X of univariate sequences that is X[:, :, np.newaxis]."
+            f"{type(estimator).__name__} was fitted on sequences of {form.n_features} features "
+            "per time step, but X is not 3-D. Give an array of shape (n_samples, n_timesteps, "
+            "n_features) or a list of arrays of shape (n_timesteps_i, n_features); for a 2-D X of "
+            "univariate sequences that is X[:, :, np.newaxis]."
         )
+    names = _get_feature_names(X) if form is None else form.feature_names
     values = _to_numeric(
-        estimator,
-        X,
-        timesteps=timesteps,
-        with_validate_data=True,
-        reset=reset,
-        ensure_min_samples=min_samples,
+        estimator, X, timesteps=timesteps, known=form is not None, ensure_min_samples=min_samples
     )
-    if reset:
-        estimator._fitted_on_sequences = False
     n_samples, n_columns = values.shape
     n_timesteps = n_columns if timesteps is None else timesteps
     if n_columns % n_timesteps:
@@ -131,16 +146,27 @@ def _check_table(
             f"X has {n_columns} columns, which timesteps={n_timesteps} does not divide. Each row "
             "must be timesteps times the same number of features, step after step."
         )
-    values = values.reshape(n_samples, n_timesteps, n_columns // n_timesteps)
-    return DenseSequences(values, _scan(values, dtype))
+    n_features = n_columns // n_timesteps
+    if form is not None and n_features != form.n_features:
+        raise ValueError(
+            f"timesteps={timesteps} makes time steps of {n_features} features, but the estimator "
+            f"was fitted on steps of {form.n_features} features."
+        )
+    values = values.reshape(n_samples, n_timesteps, n_features)
+    found = form or InputForm(n_features, n_timesteps, names)
+    return DenseSequences(values, _has_missing_steps(values, dtype)), found
 
 
 def _check_dense(
-    estimator: BaseEstimator, X: Any, reset: bool, dtype: np.dtype | None, min_samples: int
-) -> DenseSequences:
+    X: Any,
+    estimator: BaseEstimator,
+    form: InputForm | None,
+    dtype: np.dtype | None,
+    min_samples: int,
+) -> tuple[DenseSequences, InputForm]:
     """Read an array of shape (n_samples, n_timesteps, n_features)."""
     if type(X) is np.ndarray and X.dtype.kind == "f" and len(X) >= min_samples:
-        values = X  # check_array would not change it, but take longer than a small network does
+        values = X  # check_array would not change it, but takes longer than a small network
     else:
         values = _to_numeric(estimator, X, allow_nd=True, ensure_min_samples=min_samples)
     if 0 in values.shape:
@@ -148,17 +174,18 @@ def _check_dense(
             f"Found X of shape {values.shape}: (n_samples, n_timesteps, n_features) must each be "
             "at least 1."
         )
-    _check_n_features(estimator, values.shape[2], reset)
-    return DenseSequences(values, _scan(values, dtype))
+    _check_n_features(estimator, values.shape[2], form)
+    found = form or InputForm(values.shape[2])
+    return DenseSequences(values, _has_missing_steps(values, dtype)), found
 
 
 def _check_ragged(
-    estimator: BaseEstimator,
     X: Sequence[Any],
-    reset: bool,
+    estimator: BaseEstimator,
+    form: InputForm | None,
     dtype: np.dtype | None,
     min_samples: int,
-) -> RaggedSequences:
+) -> tuple[RaggedSequences, InputForm]:
     """Read a list of arrays of shape (n_timesteps_i, n_features)."""
     if len(X) < min_samples:
         raise ValueError(
@@ -170,10 +197,8 @@ def _check_ragged(
         if (n_dims := _n_dims(sequence)) != 2:
             raise ValueError(
                 f"X[{number}] has {'no fixed number of' if n_dims is None else n_dims} "
-                "dimension(s), but each sequence "
-                "in a list "
-                "must be of shape (n_timesteps_i, n_features); for one feature that is "
-                "sequence[:, np.newaxis]."
+                "dimension(s), but each sequence in a list must be of shape (n_timesteps_i, "
+                "n_features); for one feature that is sequence[:, np.newaxis]."
             )
         values = _to_numeric(
             estimator, sequence, number=number, ensure_min_samples=0, ensure_min_features=0
@@ -187,10 +212,13 @@ def _check_ragged(
         sequences.append(values)
     if not any(len(sequence) for sequence in sequences):
         raise ValueError("X has no time step at all: every sequence is of length 0.")
-    _check_n_features(estimator, sequences[0].shape[1], reset)
-    _check_frames(estimator, X, reset)
-    missing = [_scan(values[None], dtype, number=k) for k, values in enumerate(sequences)]
-    return RaggedSequences(sequences, any(missing))
+    _check_n_features(estimator, sequences[0].shape[1], form)
+    names = _check_frames(X, form)
+    missing = [
+        _has_missing_steps(values[None], dtype, number=k) for k, values in enumerate(sequences)
+    ]
+    found = form or InputForm(sequences[0].shape[1], None, names)
+    return RaggedSequences(sequences, any(missing)), found
 
 
 def _to_numeric(
@@ -199,17 +227,20 @@ def _to_numeric(
     *,
     timesteps: int | None = None,
     number: int | None = None,
-    with_validate_data: bool = False,
+    known: bool = False,
     **check_params: Any,
 ) -> NDArray[Any]:
-    """Make X an array of real numbers; an error names where the first one is that is none."""
+    """Make X an array of real numbers; an error names the place of the first other value.
+
+    With ``known``, the columns of X must be those that the estimator was fitted on.
+    """
     check_params |= {"dtype": "numeric", "ensure_all_finite": False}
     try:
-        if with_validate_data:
-            values = validate_data(estimator, X, **check_params)
+        if known:
+            values = validate_data(estimator, X, reset=False, **check_params)
         else:
             values = check_array(X, estimator=estimator, input_name="X", **check_params)
-        if values.dtype == object:  # as polars gives strings
+        if values.dtype == object:  # polars gives strings as objects
             values = values.astype(np.float64)
     except (ValueError, TypeError) as error:
         place = _first_not_real(X, timesteps, number)
@@ -222,7 +253,7 @@ def _to_numeric(
 
 
 def _first_not_real(X: Any, timesteps: int | None, number: int | None) -> str | None:
-    """Where the first value is that is not a real number, None if there is none."""
+    """Return the place of the first value that is not a real number, None if there is none."""
     values = np.asarray(X)
     if values.dtype.kind not in "OUSc" or values.ndim not in (2, 3):
         return None
@@ -245,16 +276,12 @@ def _place(sample: int, timestep: int) -> str:
     return f"sample {sample}, timestep {timestep}"
 
 
-def _check_n_features(estimator: BaseEstimator, n_features: int, reset: bool) -> None:
-    """Set or compare the features per time step of a 3-D or ragged X."""
-    if reset:
-        estimator.n_features_in_ = n_features
-        estimator._fitted_on_sequences = True
-        if hasattr(estimator, "feature_names_in_"):
-            del estimator.feature_names_in_
+def _check_n_features(estimator: BaseEstimator, n_features: int, form: InputForm | None) -> None:
+    """Compare the features per time step of a 3-D or ragged X with those of fit."""
+    if form is None:
         return
-    name, expected = type(estimator).__name__, estimator.n_features_in_
-    if not estimator._fitted_on_sequences:
+    name, expected = type(estimator).__name__, form.n_features_in
+    if form.n_timesteps is not None:
         raise ValueError(
             f"{name} was fitted on a 2-D X of {expected} columns, but X now holds sequences of "
             f"shape (n_timesteps, {n_features}). Give it 2-D X again, or fit it on 3-D X."
@@ -267,43 +294,62 @@ def _check_n_features(estimator: BaseEstimator, n_features: int, reset: bool) ->
         )
 
 
-def _check_frames(estimator: BaseEstimator, X: Sequence[Any], reset: bool) -> None:
-    """Hold the columns of a list of data frames to one order, that of the first ever seen."""
+def _check_frames(X: Sequence[Any], form: InputForm | None) -> NDArray[np.object_] | None:
+    """Check that all data frames in a list have the same columns; return their names."""
     if not all(hasattr(sequence, "columns") for sequence in X):
-        return
-    expected = list(X[0].columns) if reset else list(getattr(estimator, "feature_names_in_", []))
+        return None
+    if form is None:
+        expected = list(X[0].columns)
+    else:
+        expected = [] if form.feature_names is None else list(form.feature_names)
     for number, sequence in enumerate(X):
         if expected and list(sequence.columns) != expected:
             raise ValueError(
                 f"X[{number}] has the columns {list(sequence.columns)}, but {expected} are "
                 "expected, in that order."
             )
-    if reset and all(isinstance(name, str) for name in expected):
-        estimator.feature_names_in_ = np.array(expected, dtype=object)
+    if all(isinstance(name, str) for name in expected):
+        return np.array(expected, dtype=object)
+    return None
 
 
-def _scan(values: NDArray[Any], dtype: np.dtype | None, number: int | None = None) -> bool:
-    """Tell whether any time step is missing; raise where a value cannot be used.
+class _Scan(NamedTuple):
+    """What a scan has found: whether steps are missing, and the first value that is unusable."""
+
+    has_missing: bool
+    place: tuple[int, int] | None = None  # sample and time step
+    problem: str = ""
+
+
+def _has_missing_steps(
+    values: NDArray[Any], dtype: np.dtype | None, number: int | None = None
+) -> bool:
+    """Return whether any time step is missing; raise where a value cannot be used.
 
     Parameters
     ----------
     values : ndarray of shape (n_samples, n_timesteps, n_features)
         The values.
     dtype : dtype or None
-        In which they must be finite.
+        Precision in which they must be finite.
     number : int, default=None
-        The sample's number, where ``values`` is one out of a list.
+        The number of the sample, where ``values`` is one sample of a list.
     """
     if values.dtype.kind != "f":
         return False
-    try:
-        return _scan_blocks(_distinct_steps(values), dtype, number)
-    except ValueError:
-        # Once more for the place, which overlapping windows do not have in common.
-        return _scan_blocks(values, dtype, number)
+    steps = _distinct_steps(values)
+    scan = _scan(steps, dtype)
+    if scan.place is not None and steps is not values:
+        scan = _scan(values, dtype)  # for the place, which the distinct steps do not tell
+    if scan.place is not None:
+        sample, timestep = scan.place
+        place = _place(sample if number is None else number, timestep)
+        raise ValueError(f"Input X contains at {place} {scan.problem}.")
+    return scan.has_missing
 
 
-def _scan_blocks(values: NDArray[Any], dtype: np.dtype | None, number: int | None) -> bool:
+def _scan(values: NDArray[Any], dtype: np.dtype | None) -> _Scan:
+    """Look for missing steps and for the first value that cannot be used."""
     has_missing = False
     for first, block in _blocks(values):
         if dtype is None and block.dtype != np.float32:
@@ -325,10 +371,9 @@ def _scan_blocks(values: NDArray[Any], dtype: np.dtype | None, number: int | Non
         ):
             if bad.any():
                 sample, timestep, _ = np.argwhere(bad)[0]
-                sample = first + sample if number is None else number
-                raise ValueError(f"Input X contains at {_place(sample, timestep)} {problem}.")
+                return _Scan(has_missing, (first + sample, timestep), problem)
         has_missing = True
-    return has_missing
+    return _Scan(has_missing)
 
 
 def _blocks(values: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -338,7 +383,7 @@ def _blocks(values: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
 
 
 def _distinct_steps(values: NDArray[Any]) -> NDArray[Any]:
-    """Each time step of overlapping windows once, as (n, 1, n_features), else the values.
+    """Return each time step of overlapping windows once, as (n, 1, n_features), else the values.
 
     Windows that are a view of a series overlap: one sample further in memory is ``stride`` steps
     back in time. What lies between the first and the last of them is the series itself.
@@ -353,7 +398,57 @@ def _distinct_steps(values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def check_regression_target(estimator: BaseEstimator, y: Any, sequences: Sequences) -> NDArray[Any]:
+def check_step(x_t: Any, form: InputForm, dtype: np.dtype) -> tuple[NDArray[np.floating], bool]:
+    """Check one time step of one stream or of many.
+
+    Returns
+    -------
+    x : ndarray of shape (n_streams, n_features)
+        Each row is finite or, where the step is missing, all NaN.
+    is_single : bool
+        Whether ``x_t`` was of shape (n_features,).
+    """
+    n_features = form.n_features
+    # Names of a frame or a Series; the index method of a list is something else.
+    names = getattr(x_t, "columns", getattr(x_t, "index", None))
+    names = [] if names is None or callable(names) else list(names)
+    expected = [] if form.feature_names is None else list(form.feature_names)
+    if names and len(expected) == n_features and names != expected:
+        raise ValueError(f"x_t has the names {names}, but {expected} are expected, in that order.")
+    x = np.asarray(x_t)
+    if x.ndim not in (1, 2) or x.shape[-1] != n_features:
+        raise ValueError(
+            f"x_t has the shape {x.shape}, but must be of shape ({n_features},) for one stream, or "
+            f"(n_streams, {n_features}) for several."
+        )
+    rows = check_array(
+        x.reshape(-1, n_features), dtype="numeric", ensure_all_finite=False, input_name="x_t"
+    )
+    if rows.dtype.kind not in "buif":
+        raise ValueError(f"x_t must hold real numbers, but it is of dtype {rows.dtype}.")
+    with np.errstate(over="ignore"):
+        rows = rows.astype(dtype)
+    missing = np.isnan(rows)
+    if not (np.isfinite(rows) | missing.all(axis=1, keepdims=True)).all():
+        raise ValueError(
+            f"x_t must be finite in {dtype}, or NaN in every feature of a stream, which makes its "
+            "step a missing one."
+        )
+    return rows, x.ndim == 1
+
+
+# y and weights.
+
+
+def _check_present(estimator: BaseEstimator, y: Any) -> None:
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+
+
+def check_regression_target(y: Any, n_samples: int, estimator: BaseEstimator) -> NDArray[Any]:
     """Check a regression target.
 
     Returns
@@ -361,7 +456,7 @@ def check_regression_target(estimator: BaseEstimator, y: Any, sequences: Sequenc
     ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Finite real numbers.
     """
-    check_present(estimator, y)
+    _check_present(estimator, y)
     y = check_array(
         y,
         ensure_2d=False,
@@ -378,31 +473,159 @@ def check_regression_target(estimator: BaseEstimator, y: Any, sequences: Sequenc
             f"y has the shape {y.shape}, but must be of shape (n_samples,) or (n_samples, "
             "n_outputs)."
         )
-    check_consistent_length(sequences, y)
+    check_consistent_length(range(n_samples), y)
     return y
 
 
-def check_present(estimator: BaseEstimator, y: Any) -> None:
-    """Refuse a target of None."""
-    if y is None:
+def is_indicator(y: Any) -> bool:
+    """Return whether y is a multilabel indicator matrix."""
+    return type_of_target(y, input_name="y") == "multilabel-indicator"
+
+
+def check_class_target(
+    y: Any,
+    classes: ArrayLike | None,
+    n_samples: int,
+    *,
+    known: ClassOutput | None,
+    estimator: BaseEstimator,
+) -> tuple[NDArray[np.int_], ClassOutput]:
+    """Check class labels or an indicator matrix, and encode them.
+
+    Parameters
+    ----------
+    y : array-like
+        Labels of shape (n_samples,), or an indicator matrix.
+    classes : array-like or None
+        All classes, where y may not hold each of them.
+    n_samples : int
+        Samples in X.
+    known : ClassOutput or None
+        The classes that y must belong to; None if this y defines them.
+    estimator : estimator
+        For its name in messages.
+
+    Returns
+    -------
+    encoded : ndarray of shape (n_samples, n_outputs)
+        Zeros and ones: a single column for two classes, else a column for each class or label.
+    output : ClassOutput
+        The classes.
+    """
+    _check_present(estimator, y)
+    y = check_array(
+        y,
+        accept_sparse="csr",
+        ensure_2d=False,
+        allow_nd=True,
+        dtype=None,
+        input_name="y",
+        estimator=estimator,
+    )
+    check_classification_targets(y)
+    is_multilabel = is_indicator(y)
+    if not is_multilabel:
+        y = column_or_1d(y, warn=True)
+    check_consistent_length(range(n_samples), y)
+    if known is None:
+        # The columns of an indicator matrix are its classes.
+        found = unique_labels(y if is_multilabel or classes is None else classes)
+        if len(found) < 2 and not is_multilabel:
+            raise ValueError(
+                f"{type(estimator).__name__} needs samples of at least 2 classes, but "
+                f"{'y has' if classes is None else 'classes has'} only "
+                f"the class {found.tolist()[0]!r}."
+            )
+        known = ClassOutput.of(found, is_multilabel=is_multilabel)
+    _check_classes(y, classes, is_multilabel, known)
+    encoded = label_binarize(y, classes=known.classes)
+    if not np.isin(encoded, (0, 1)).all():
         raise ValueError(
-            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
-            "is None."
+            "A multilabel indicator matrix holds 0 and 1, but y holds "
+            f"{np.unique(encoded).tolist()}."
+        )
+    return encoded, known
+
+
+def _check_classes(
+    y: NDArray[Any], classes: ArrayLike | None, is_multilabel: bool, known: ClassOutput
+) -> None:
+    """Check that y and ``classes`` agree with the classes that are known."""
+    if is_multilabel != known.is_multilabel:
+        raise ValueError("y was a multilabel indicator matrix in one call and not in another.")
+    if classes is not None and not np.array_equal(unique_labels(classes), known.classes):
+        raise ValueError(f"classes={classes!r} is not the same as before: {known.classes!r}.")
+    if is_multilabel:
+        if y.shape[1] != len(known.classes):
+            raise ValueError(f"y has {y.shape[1]} labels, but {len(known.classes)} are known.")
+        return
+    seen = set(known.classes.tolist())
+    unseen = [label for label in np.unique(y).tolist() if label not in seen]
+    if unseen:
+        raise ValueError(
+            f"y contains classes that were not seen before: {unseen}. The known classes are "
+            f"{known.classes!r}. Give all classes in the first call of partial_fit, or call fit."
         )
 
 
+def check_class_weight(
+    class_weight: Any, target: NDArray[Any], output: ClassOutput
+) -> NDArray[np.floating] | float:
+    """Check ``class_weight`` and return the weight that each sample has for its class.
+
+    Parameters
+    ----------
+    class_weight : dict, list of dict, "balanced" or None
+        The parameter.
+    target : ndarray of shape (n_samples, n_outputs)
+        The encoded y.
+    output : ClassOutput
+        The classes.
+    """
+    if class_weight is None:
+        return 1.0
+    is_multilabel = output.is_multilabel
+    columns = [*target.T] if is_multilabel else [output.decide(target, threshold=0.5)]
+    if isinstance(class_weight, str):
+        return compute_sample_weight(class_weight, np.column_stack(columns))
+    given = class_weight
+    if isinstance(given, dict):
+        given = [given] * len(columns)
+    elif not is_multilabel:
+        given = []
+    classes = [0, 1] if is_multilabel else output.classes.tolist()
+    if len(given) != len(columns) or not all(isinstance(weights, dict) for weights in given):
+        raise ValueError(
+            f"class_weight={class_weight!r} must be a dict, or for a multilabel target a list with "
+            f"a dict for each column of y, which has {len(columns)} here."
+        )
+    factors = np.ones(len(target))
+    for weights, column in zip(given, columns, strict=True):
+        unknown = [name for name in weights if name not in classes]
+        if unknown:
+            raise ValueError(
+                f"class_weight names {unknown}, which are not among the classes {classes}."
+            )
+        if not all(isinstance(w, Real) and 0 <= float(w) < np.inf for w in weights.values()):
+            raise ValueError(
+                f"class_weight={class_weight!r} must hold finite numbers, none of them negative."
+            )
+        factors *= np.array([weights.get(name, 1.0) for name in classes])[column]
+    return factors
+
+
 def check_weights(
-    sample_weight: ArrayLike | None, sequences: Sequences, dtype: np.dtype
+    sample_weight: ArrayLike | None, n_samples: int, dtype: np.dtype
 ) -> NDArray[np.floating]:
     """Check the weights of the samples.
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        Not negative, and not all zero.
+        None is negative, and not all are zero.
     """
     weights = _check_sample_weight(
-        sample_weight, np.arange(len(sequences)), dtype=np.float64, ensure_non_negative=True
+        sample_weight, np.arange(n_samples), dtype=np.float64, ensure_non_negative=True
     )
     if not weights.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
@@ -416,42 +639,16 @@ def check_weights(
     return weights.astype(dtype)
 
 
-def check_step(
-    estimator: BaseEstimator, x_t: Any, n_features: int, dtype: np.dtype
-) -> tuple[NDArray[Any], bool]:
-    """Check one time step of one stream or of many.
+# Parameters.
 
-    Returns
-    -------
-    x : ndarray of shape (n_streams, n_features)
-        Each row finite or, where the step is missing, NaN throughout.
-    is_single : bool
-        Whether ``x_t`` was of shape (n_features,).
-    """
-    # Of a frame, or of a Series; a list has an index of another kind.
-    names = getattr(x_t, "columns", getattr(x_t, "index", None))
-    names = [] if names is None or callable(names) else list(names)
-    expected = list(getattr(estimator, "feature_names_in_", []))
-    if names and len(expected) == n_features and names != expected:
-        raise ValueError(f"x_t has the names {names}, but {expected} are expected, in that order.")
-    x = np.asarray(x_t)
-    if x.ndim not in (1, 2) or x.shape[-1] != n_features:
+
+def check_layer_sizes(hidden_layer_sizes: Any) -> tuple[int, ...]:
+    """Check ``hidden_layer_sizes`` and return it as a tuple."""
+    given = hidden_layer_sizes
+    sizes = (given,) if isinstance(given, Integral) else tuple(given)
+    if not sizes or any(not isinstance(size, Integral) or size < 1 for size in sizes):
         raise ValueError(
-            f"x_t has the shape {x.shape}, but must be of shape ({n_features},) for one stream, or "
-            f"(n_streams, {n_features}) for several."
+            "hidden_layer_sizes must be a positive int or a non-empty sequence of them, got "
+            f"{hidden_layer_sizes!r}."
         )
-    is_single = x.ndim == 1
-    rows = check_array(
-        x.reshape(-1, n_features), dtype="numeric", ensure_all_finite=False, input_name="x_t"
-    )
-    if rows.dtype.kind not in "buif":
-        raise ValueError(f"x_t must hold real numbers, but it is of dtype {rows.dtype}.")
-    with np.errstate(over="ignore"):
-        rows = rows.astype(dtype)
-    missing = np.isnan(rows)
-    if not (np.isfinite(rows) | missing.all(axis=1, keepdims=True)).all():
-        raise ValueError(
-            f"x_t must be finite in {dtype}, or NaN in every feature of a stream, which makes its "
-            "step a missing one."
-        )
-    return rows, is_single
+    return tuple(int(size) for size in sizes)

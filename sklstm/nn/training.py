@@ -1,38 +1,50 @@
-"""From checked sequences to trained parameters: minibatches, the epoch, when to stop.
-
-Nothing here is an estimator, and nothing here checks input.
-"""
+"""Training: from clean data to a result. Minibatches, epochs, learning rate, when to stop."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sklstm.nn.cell import Floats
 from sklstm.nn.layer import unbuffered
 from sklstm.nn.losses import Loss
+from sklstm.nn.model import Model
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
+from sklstm.nn.prediction import blocks_of, raw_outputs
 from sklstm.nn.sequences import Sequences
-from sklstm.nn.threads import Threads
+from sklstm.nn.threads import ThreadPool
 
-__all__ = ["Progress", "Trainer", "TrainingRun", "TrainingSet", "predict_raw"]
+__all__ = [
+    "End",
+    "History",
+    "Observer",
+    "Progress",
+    "Settings",
+    "Trainer",
+    "TrainingResult",
+    "TrainingSet",
+    "TrainingState",
+    "ValidationSet",
+    "train",
+]
 
-Floats = NDArray[np.floating]
+End = Literal["max_iter", "converged", "callback", "interrupted"]
 
-# Products in a step and lane from which training is worth two lanes, each in a thread of its own.
+# A batch is computed in this many lanes, each in a thread of its own, where every lane has at least
+# _MIN_LANE_SIZE multiplications in the largest product of a step; below, starting the thread costs
+# more than it saves. The division into lanes does not depend on the number of threads.
 _N_LANES = 2
-_MIN_LANES = 1 << 19
+_MIN_LANE_SIZE = 1 << 19
 
-# Sequences that prediction takes through the network at once.
-_PREDICTION_COLUMNS = 512
-
-# Hidden values in a prediction from which it is worth starting threads.
-_MIN_THREADED = 1 << 19
+# The learning rate below which "adaptive" does not go, as in scikit-learn's MLP.
+_LEAST_LEARNING_RATE = 1e-6
 
 
 class TrainingSet(NamedTuple):
@@ -43,62 +55,332 @@ class TrainingSet(NamedTuple):
     sequences : Sequences
         The sequences, of which training uses ``rows``.
     rows : ndarray of shape (n_samples,)
-        Which of the sequences.
+        Numbers of the sequences to use.
     target : ndarray of shape (n_outputs, n_sequences)
-        What the loss is told to aim at, for all sequences.
+        Target of the loss, for all sequences.
     weights : ndarray of shape (n_sequences,)
-        Weights in training, for all sequences.
-    score_weights : ndarray of shape (n_sequences,)
-        Weights in a score: without those of classes.
+        Weights, for all sequences.
     """
 
     sequences: Sequences
     rows: NDArray[np.intp]
     target: Floats
     weights: Floats
-    score_weights: Floats
 
 
-@dataclass(frozen=True)
-class Trainer:
-    """One epoch of minibatch training with Adam.
+class ValidationSet(NamedTuple):
+    """What early stopping scores.
 
     Parameters
     ----------
-    network : Network
-        What is trained.
-    loss : Loss
-        What is minimised, together with ``alpha * |W|^2 / (2 * n_samples)``.
-    batch_size : int
-        Samples for each update.
-    alpha : float
-        Strength of the penalty on the weights, biases excepted.
-    max_grad_norm : float or None
-        Bound on the norm of a gradient.
-    shuffle : bool
-        Whether each epoch has an order of its own.
-    dropout, recurrent_dropout : float
-        Shares of hidden states dropped on the way up and on the way to the next step.
-    threads : Threads
-        Threads to compute in.
-    dtype : dtype
-        Of the parameters.
+    sequences : Sequences
+        The sequences, of which ``rows`` are scored.
+    rows : ndarray of shape (n_samples,)
+        Numbers of the sequences to use.
+    score : callable
+        Takes raw outputs of shape (n_samples, n_outputs) and returns their score; greater is
+        better.
     """
 
-    network: Network
+    sequences: Sequences
+    rows: NDArray[np.intp]
+    score: Callable[[Floats], float]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the names are those of the estimators' parameters.
+
+    ``n_epochs`` is the number of epochs of this call, ``max_iter`` the length of the "cosine"
+    schedule. The penalty is ``alpha * |W|^2 / (2 * n_samples)``, biases excepted.
+    """
+
     loss: Loss
+    n_epochs: int
+    max_iter: int
     batch_size: int
     alpha: float
     max_grad_norm: float | None
     shuffle: bool
     dropout: float
     recurrent_dropout: float
-    threads: Threads
+    learning_rate: str
+    learning_rate_init: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    tol: float
+    n_iter_no_change: float
+
+
+@dataclass
+class Progress:
+    """What decides the learning rate and when training ends.
+
+    Parameters
+    ----------
+    epoch : int
+        Epochs so far.
+    best : float
+        The best score so far; greater is better.
+    n_stalled : int
+        Consecutive epochs without progress.
+    n_reductions : int
+        How often an adaptive learning rate has been divided by five.
+    """
+
+    epoch: int = 0
+    best: float = -np.inf
+    n_stalled: int = 0
+    n_reductions: int = 0
+
+    def learning_rate(self, schedule: str, initial: float, n_epochs: int) -> float:
+        """Return the step size of the next epoch.
+
+        Parameters
+        ----------
+        schedule : {"constant", "adaptive", "cosine"}
+            How it changes; "cosine" is [1]_ with a restart every ``n_epochs``.
+        initial : float
+            Step size of the first epoch.
+        n_epochs : int
+            Length of the cosine.
+
+        References
+        ----------
+        .. [1] I. Loshchilov and F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts",
+           ICLR 2017.
+        """
+        if schedule == "adaptive":
+            return float(initial / 5**self.n_reductions)
+        if schedule == "cosine":
+            return float(initial * (1 + np.cos(np.pi * (self.epoch % n_epochs) / n_epochs)) / 2)
+        return float(initial)
+
+    def record(self, score: float, tol: float) -> bool:
+        """Record the score of an epoch and return whether it is the best so far."""
+        self.epoch += 1
+        self.n_stalled = self.n_stalled + 1 if score < self.best + tol else 0
+        is_best = score > self.best
+        if is_best:
+            self.best = score
+        return is_best
+
+    def reduce_rate_or_end(self, n_iter_no_change: float, rate: float, schedule: str) -> bool:
+        """Return whether training has converged; reduce an adaptive learning rate first."""
+        if self.n_stalled <= n_iter_no_change:
+            return False
+        if schedule == "adaptive" and rate > _LEAST_LEARNING_RATE:
+            self.n_reductions += 1
+            self.n_stalled = 0
+            return False
+        return True
+
+
+@dataclass
+class History:
+    """What training has gone through, epoch by epoch.
+
+    Parameters
+    ----------
+    losses, rates : list of float
+        Loss and learning rate of each epoch.
+    scores : list of float, or None
+        Validation score of each epoch, NaN for epochs without one; None if the last call had no
+        validation set.
+    n_samples : int
+        Samples seen, each counted once an epoch.
+    best_score : float or None
+        Best validation score of the last call.
+    best_epoch : int or None
+        The epoch that it belongs to, counted from 1, whose parameters are kept.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    scores: list[float] | None = None
+    n_samples: int = 0
+    best_score: float | None = None
+    best_epoch: int | None = None
+
+    @property
+    def loss(self) -> float:
+        """The loss of the last epoch."""
+        return self.losses[-1] if self.losses else np.inf
+
+    @property
+    def best_loss(self) -> float | None:
+        """The least loss; None where a validation score decides."""
+        return min(self.losses, default=np.inf) if self.scores is None else None
+
+    def begin_call(self, *, has_validation: bool) -> History:
+        """Return a copy to which another call of training adds its epochs."""
+        scores = None
+        if has_validation:
+            scores = list(self.scores or [np.nan] * len(self.losses))
+        return History([*self.losses], [*self.rates], scores, self.n_samples)
+
+    def record(self, loss: float, rate: float, n_samples: int) -> None:
+        """Record an epoch."""
+        self.losses.append(loss)
+        self.rates.append(rate)
+        self.n_samples += n_samples
+
+    def record_score(self, score: float, *, is_best: bool) -> None:
+        """Record the validation score of the epoch that was recorded last."""
+        assert self.scores is not None
+        self.scores.append(score)
+        if is_best:
+            self.best_score, self.best_epoch = score, len(self.losses)
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What training needs to continue: Adam's moments, the random generator, the progress.
+
+    Training never changes one in place; it returns a new one.
+    """
+
+    optimizer: Adam
+    rng: np.random.RandomState
+    progress: Progress = field(default_factory=Progress)
+    history: History = field(default_factory=History)
+
+    def restarted(self) -> TrainingState:
+        """Return the same state for a call that judges its progress from the start."""
+        return replace(self, progress=Progress())
+
+
+class TrainingResult(NamedTuple):
+    """What ``train`` returns: the trained model, the state to continue from, why it ended."""
+
+    model: Model
+    state: TrainingState
+    end: End
+
+
+class Observer(Protocol):
+    """What is told about each epoch of training.
+
+    ``result`` returns the model and the state as they are at that moment; it copies only when it
+    is called.
+    """
+
+    def begin_epoch(self, result: Callable[[], TrainingResult]) -> None:
+        """Note that an epoch begins."""
+        ...
+
+    def end_epoch(self, result: Callable[[], TrainingResult]) -> bool:
+        """Note that an epoch has ended; return whether training should stop."""
+        ...
+
+
+def train(
+    model: Model,
+    state: TrainingState,
+    data: TrainingSet,
+    validation: ValidationSet | None,
+    settings: Settings,
+    pool: ThreadPool,
+    observer: Observer,
+) -> TrainingResult:
+    """Train a model for some epochs or until it has converged.
+
+    Parameters
+    ----------
+    model : Model
+        Where training starts. It is not changed.
+    state : TrainingState
+        State of the optimizer and the rest. It is not changed.
+    data : TrainingSet
+        The samples.
+    validation : ValidationSet or None
+        Samples whose score decides when to stop and which parameters are kept; with None the
+        training loss decides when to stop and the last parameters are kept.
+    settings : Settings
+        How to train.
+    pool : ThreadPool
+        Threads to compute in.
+    observer : Observer
+        Is told about each epoch.
+
+    Returns
+    -------
+    TrainingResult
+        After a KeyboardInterrupt too: it holds what was learned until then.
+
+    Raises
+    ------
+    FloatingPointError
+        If training diverges: the loss or its gradient is not finite, or a weight is out of bounds.
+    """
+    optimizer, rng, progress = (
+        copy.deepcopy(part) for part in (state.optimizer, state.rng, state.progress)
+    )
+    optimizer.beta_1, optimizer.beta_2 = settings.beta_1, settings.beta_2
+    optimizer.epsilon = settings.epsilon
+    history = state.history.begin_call(has_validation=validation is not None)
+    parameters = model.parameters.copy()
+    best_parameters: Floats | None = None
+    trainer = Trainer(model.network, settings, pool, parameters.dtype)
+
+    def result_now() -> TrainingResult:
+        return TrainingResult(
+            model.with_parameters(parameters.copy()),
+            TrainingState(*copy.deepcopy((optimizer, rng, progress, history))),
+            "max_iter",
+        )
+
+    end: End = "max_iter"
+    try:
+        for _ in range(settings.n_epochs):
+            observer.begin_epoch(result_now)
+            rate = progress.learning_rate(
+                settings.learning_rate, settings.learning_rate_init, settings.max_iter
+            )
+            with np.errstate(all="ignore"):
+                loss = trainer.epoch(data, parameters, optimizer, rate, rng)
+            score = -loss
+            if validation is not None:
+                raw = raw_outputs(
+                    model.network, parameters, validation.sequences, pool, validation.rows
+                )
+                score = float(validation.score(raw.T))
+            is_best = progress.record(score, settings.tol)
+            history.record(loss, rate, len(data.rows))
+            if validation is not None:
+                if is_best:
+                    best_parameters = parameters.copy()
+                history.record_score(score, is_best=is_best)
+            wants_stop = observer.end_epoch(result_now)
+            if progress.reduce_rate_or_end(settings.n_iter_no_change, rate, settings.learning_rate):
+                end = "converged"
+                break
+            if wants_stop:
+                end = "callback"
+                break
+    except FloatingPointError as error:
+        raise FloatingPointError(f"in epoch {len(history.losses) + 1}: {error}") from error
+    except KeyboardInterrupt:
+        end = "interrupted"
+    kept = parameters if best_parameters is None else best_parameters
+    return TrainingResult(
+        model.with_parameters(kept), TrainingState(optimizer, rng, progress, history), end
+    )
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """One epoch of minibatch training with Adam."""
+
+    network: Network
+    settings: Settings
+    pool: ThreadPool
     dtype: np.dtype
 
     @cached_property
     def _workspaces(self) -> list[Workspace]:
-        dropping = self.recurrent_dropout > 0
+        dropping = self.settings.recurrent_dropout > 0
         return [Workspace(self.network, self.dtype, dropping=dropping) for _ in range(_N_LANES)]
 
     def epoch(
@@ -109,56 +391,39 @@ class Trainer:
         learning_rate: float,
         rng: np.random.RandomState,
     ) -> float:
-        """Go through the data once.
-
-        Parameters
-        ----------
-        data : TrainingSet
-            The samples.
-        parameters : ndarray of shape (n_parameters,)
-            Changed in place.
-        optimizer : Adam
-            Its moments are changed in place.
-        learning_rate : float
-            Its step size.
-        rng : RandomState
-            Draws the order, and what is dropped.
+        """Go through the data once; change ``parameters`` and ``optimizer`` in place.
 
         Returns
         -------
         float
-            Mean over samples of loss plus penalty, each taken before the update it is part of.
-
-        Raises
-        ------
-        FloatingPointError
-            If the loss or its gradient is not finite, or a weight is out of bounds afterwards.
+            Mean over samples of loss plus penalty, each taken before the update that it is part of.
         """
-        rows = rng.permutation(data.rows) if self.shuffle else data.rows
+        alpha, batch_size = self.settings.alpha, self.settings.batch_size
+        rows = rng.permutation(data.rows) if self.settings.shuffle else data.rows
         total_weight = float(data.weights[rows].sum())
         total_loss = 0.0
-        for first in range(0, len(rows), self.batch_size):
-            batch_rows = rows[first : first + self.batch_size]
+        for batch in blocks_of(len(rows), batch_size):
+            batch_rows = rows[batch]
             batch_weight = float(data.weights[batch_rows].sum())
             if batch_weight == 0:
                 continue
             loss, gradient = self._loss_and_gradient(data, batch_rows, parameters, rng)
             loss /= batch_weight
             gradient /= batch_weight
-            # + alpha |W|^2 / (2 n_samples), with weights for samples repeated that many times
-            if self.alpha > 0:
+            # + alpha |W|^2 / (2 n_samples), where a weight of 2 counts as two samples
+            if alpha > 0:
                 W = self.network.penalized(parameters)
-                loss += self.alpha / (2 * total_weight) * float(np.add.reduce(W * W))
-                W *= self.alpha / total_weight
+                loss += alpha / (2 * total_weight) * float(np.add.reduce(W * W))
+                W *= alpha / total_weight
                 gradient += W
-            norm = clip_by_global_norm(gradient, self.max_grad_norm)
+            norm = clip_by_global_norm(gradient, self.settings.max_grad_norm)
             if not np.isfinite(loss + norm):
                 raise FloatingPointError(
                     f"the loss is {loss:g} and the norm of its gradient {norm:g}"
                 )
             optimizer.update(parameters, gradient, learning_rate)
             total_loss += loss * batch_weight
-        # The last update has no batch behind it to show what it did.
+        # No batch follows the last update to show what it did.
         largest = float(np.abs(parameters).max())
         if not largest < np.sqrt(np.finfo(parameters.dtype).max):
             raise FloatingPointError(f"the largest weight is {largest:g}")
@@ -172,19 +437,18 @@ class Trainer:
         rng: np.random.RandomState,
     ) -> tuple[float, Floats]:
         """Compute the summed loss of some rows and its gradient."""
-        # By blocks of columns, so that a batch of any size costs the same memory; and where a
-        # step has enough to compute, in two lanes, whose cut does not depend on the threads.
+        # Blocks of columns make a batch of any size cost the same memory.
         n_blocks = -(-len(rows) // self.network.n_columns(data.sequences.n_timesteps))
         n_lanes = 1
-        if self.network.step_size * len(rows) >= _MIN_LANES * max(n_blocks, _N_LANES):
+        if self.network.step_size * len(rows) >= _MIN_LANE_SIZE * max(n_blocks, _N_LANES):
             n_lanes = _N_LANES
             n_blocks += n_blocks % _N_LANES
-        blocks = list(_blocks(len(rows), -(-len(rows) // n_blocks)))
+        blocks = list(blocks_of(len(rows), -(-len(rows) // n_blocks)))
         masks = self.network.draw_masks(
             rng,
             len(rows),
-            dropout=self.dropout,
-            recurrent_dropout=self.recurrent_dropout,
+            dropout=self.settings.dropout,
+            recurrent_dropout=self.settings.recurrent_dropout,
             dtype=self.dtype,
         )
 
@@ -200,185 +464,16 @@ class Trainer:
                         batch,
                         data.target[:, columns],
                         data.weights[columns],
-                        self.loss,
+                        self.settings.loss,
                         gradient,
                         self._workspaces[lane],
                         masks.columns(in_batch),
-                        self.threads.submit if n_lanes == 1 else None,
+                        self.pool.submit if n_lanes == 1 else None,
                     )
             return loss, gradient
 
-        (loss, gradient), *others = self.threads.map(run_lane, range(n_lanes))
+        (loss, gradient), *others = self.pool.map(run_lane, range(n_lanes))
         for other_loss, other_gradient in others:
             loss += other_loss
             gradient += other_gradient
         return loss, gradient
-
-
-def predict_raw(
-    network: Network,
-    parameters: Floats,
-    sequences: Sequences,
-    threads: Threads,
-    rows: NDArray[np.intp] | None = None,
-) -> Floats:
-    """Compute raw outputs, a block of sequences at a time.
-
-    Parameters
-    ----------
-    network : Network
-        The network.
-    parameters : ndarray of shape (n_parameters,)
-        Its parameters.
-    sequences : Sequences
-        The sequences.
-    threads : Threads
-        Threads to compute in.
-    rows : ndarray of int, default=None
-        Which of them; None for all.
-
-    Returns
-    -------
-    ndarray of shape (n_outputs, n_samples)
-        Raw outputs, in the order of the rows.
-    """
-    n_samples = len(sequences) if rows is None else len(rows)
-    raw = np.empty((network.n_outputs, n_samples), parameters.dtype)
-    blocks = list(_blocks(n_samples, _PREDICTION_COLUMNS))
-    n_values = n_samples * sequences.n_timesteps * sum(network.hidden_layer_sizes)
-    n_lanes = min(threads.n_threads, len(blocks)) if n_values >= _MIN_THREADED else 1
-
-    def run_lane(lane: int) -> None:
-        buffers = network.state_buffers(parameters.dtype)
-        with np.errstate(all="ignore"):
-            for block in blocks[lane::n_lanes]:
-                block_rows = block if rows is None else rows[block]
-                batch, order = sequences.batch(block_rows, parameters.dtype)
-                raw[:, block][:, order] = network.raw_outputs(parameters, batch, buffers)
-
-    threads.map(run_lane, range(n_lanes))
-    return raw
-
-
-def _blocks(n_samples: int, size: int) -> Iterator[slice]:
-    for first in range(0, n_samples, size):
-        yield slice(first, min(first + size, n_samples))
-
-
-# The least learning rate that "adaptive" goes down from, as in scikit-learn's MLP.
-_LEAST_LEARNING_RATE = 1e-6
-
-
-@dataclass
-class Progress:
-    """How training has got on: what decides when it ends, and the learning rate.
-
-    Parameters
-    ----------
-    epoch : int
-        Epochs so far.
-    best : float
-        The best score so far, the greater the better.
-    n_stalled : int
-        Epochs in a row without progress.
-    n_reductions : int
-        How often an adaptive learning rate has been divided by five.
-    """
-
-    epoch: int = 0
-    best: float = -np.inf
-    n_stalled: int = 0
-    n_reductions: int = 0
-
-    def learning_rate(self, schedule: str, initial: float, n_epochs: int) -> float:
-        """Give the step size of the coming epoch.
-
-        Parameters
-        ----------
-        schedule : {"constant", "adaptive", "cosine"}
-            How it changes; "cosine" is [1]_ with a restart every ``n_epochs``.
-        initial : float
-            The first one.
-        n_epochs : int
-            Length of the cosine.
-
-        References
-        ----------
-        .. [1] I. Loshchilov and F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts",
-           ICLR 2017.
-        """
-        if schedule == "adaptive":
-            return float(initial / 5**self.n_reductions)
-        if schedule == "cosine":
-            return float(initial * (1 + np.cos(np.pi * (self.epoch % n_epochs) / n_epochs)) / 2)
-        return float(initial)
-
-    def update(self, score: float, tol: float) -> bool:
-        """Take note of an epoch's score.
-
-        Returns
-        -------
-        bool
-            Whether it is the best so far.
-        """
-        self.epoch += 1
-        self.n_stalled = self.n_stalled + 1 if score < self.best + tol else 0
-        is_best = score > self.best
-        if is_best:
-            self.best = score
-        return is_best
-
-    def has_stalled(self, n_iter_no_change: float, learning_rate: float, schedule: str) -> bool:
-        """Tell whether training is at its end; an adaptive learning rate is reduced first."""
-        if self.n_stalled <= n_iter_no_change:
-            return False
-        if schedule == "adaptive" and learning_rate > _LEAST_LEARNING_RATE:
-            self.n_reductions += 1
-            self.n_stalled = 0
-            return False
-        return True
-
-
-@dataclass
-class TrainingRun:
-    """What one call of fit works on and has come to.
-
-    Parameters
-    ----------
-    parameters : ndarray of shape (n_parameters,)
-        As they are now.
-    optimizer : Adam
-        Adam and its state.
-    rng : RandomState
-        Source of what is random.
-    progress : Progress
-        How training has got on.
-    has_validation : bool
-        Whether scores are those of a validation set, by which the best parameters are kept.
-    """
-
-    parameters: Floats
-    optimizer: Adam
-    rng: np.random.RandomState
-    progress: Progress
-    has_validation: bool
-    losses: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    best_parameters: Floats | None = None
-    best_epoch: int | None = None
-
-    def record(self, loss: float, rate: float, score: float, tol: float) -> None:
-        """Take note of an epoch."""
-        self.losses.append(loss)
-        self.rates.append(rate)
-        is_best = self.progress.update(score, tol)
-        if self.has_validation:
-            self.scores.append(score)
-            if is_best:
-                self.best_parameters, self.best_epoch = self.parameters.copy(), len(self.losses)
-
-    @property
-    def kept_parameters(self) -> Floats:
-        """Those of the best epoch where there is a validation set, else the last."""
-        return self.parameters if self.best_parameters is None else self.best_parameters

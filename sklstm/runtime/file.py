@@ -1,4 +1,4 @@
-"""Predictors that need NumPy alone, and the file that they come from.
+"""The file that a predictor is loaded from.
 
 The file is an uncompressed .npz archive without pickles: ``header.json`` says what the network is,
 and the other members are its weights, as ``coefs_`` and ``intercepts_`` hold them. The header fixes
@@ -21,18 +21,15 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import ArrayLike, NDArray
 
+from sklstm._version import __version__
+from sklstm.nn.cell import Floats
 from sklstm.nn.losses import INVERSE_LINKS
+from sklstm.nn.model import ClassOutput, InputForm, Model, NumericOutput
 from sklstm.nn.network import Network
-from sklstm.nn.prediction import State, advance
-from sklstm.nn.sequences import DenseSequences, RaggedSequences, Sequences
-from sklstm.nn.threads import one_blas_thread
-from sklstm.nn.training import predict_raw
+from sklstm.runtime.predictor import Classifier, Regressor
 
-__all__ = ["Classifier", "Regressor", "load", "save"]
-
-Floats = NDArray[np.floating]
+__all__ = ["load", "save"]
 
 # To be raised when an older sklstm would not read a new file, or read it wrongly. ``load`` goes on
 # reading the files of all versions from 1 on, and a test holds one of each.
@@ -41,9 +38,6 @@ FORMAT_VERSION = 1
 _FORMAT = "sklstm.runtime"
 _HEADER = "header.json"
 _MAX_HEADER_SIZE = 1 << 20
-
-# Sequences whose values are looked at together.
-_BLOCK_SIZE = 512
 
 # The labels' dtypes, and what they are in JSON.
 _LABELS: dict[str, type] = {
@@ -94,19 +88,19 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     >>> bool((predictor.predict(X) == model.predict(X)).all())
     True
     """
-    header = json.dumps(_header(estimator), indent=1).encode()
+    model = _model_of(estimator)
+    header = json.dumps(_header(model), indent=1).encode()
     if len(header) > _MAX_HEADER_SIZE:
         raise ValueError(
             f"The class labels and feature names take {len(header)} bytes, more than the "
             f"{_MAX_HEADER_SIZE} that the header of a file may have."
         )
     _parse_header(header)  # nothing is saved that could not be loaded
-    network = estimator._network
-    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    coefs, intercepts = model.weights()
     with _replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        # A ZipInfo of one's own carries no date.
+        # A ZipInfo made here carries no date, so the same model gives the same bytes.
         archive.writestr(zipfile.ZipInfo(_HEADER), header)
-        for name, array in zip(_shapes(network), [*coefs, *intercepts], strict=True):
+        for name, array in zip(_shapes(model.network), [*coefs, *intercepts], strict=True):
             member = BytesIO()
             array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
             npy.write_array(member, array, version=(1, 0), allow_pickle=False)
@@ -140,344 +134,61 @@ def load(path: str | os.PathLike[str]) -> Regressor | Classifier:
     """
     with open(path, "rb") as file:
         try:
-            header, network, parameters = _read(file)
-            kind = Regressor if header["estimator"] == "regressor" else Classifier
-            return kind(header, network, parameters)
+            model = _read(file)
+            kind = Classifier if isinstance(model.output, ClassOutput) else Regressor
+            return kind(model)
         except Exception as error:  # a hostile file makes the parsers raise almost anything
             reason = str(error) or type(error).__name__
             raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {reason}") from error
 
 
-class _Predictor:
-    """What both predictors share.
-
-    Parameters
-    ----------
-    header : dict
-        The header of the file, checked.
-    network : Network
-        The network.
-    parameters : ndarray of shape (n_parameters,)
-        Its parameters.
-    """
-
-    def __init__(self, header: dict[str, Any], network: Network, parameters: Floats) -> None:
-        self._network, self._parameters = network, parameters
-        self._n_timesteps: int | None = header["n_timesteps"]
-        self._inverse_link = INVERSE_LINKS[header["out_activation"]]
-        self.n_outputs_ = network.n_outputs
-        self.n_features_in_ = network.n_features * (self._n_timesteps or 1)
-        if header["feature_names"] is not None:
-            self.feature_names_in_ = np.array(header["feature_names"], dtype=object)
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """Predict as the estimator does.
-
-        Parameters
-        ----------
-        X : array-like or list of array-like
-            Sequences, in the form that the estimator was fitted on.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions.
-
-        Raises
-        ------
-        ValueError
-            If X is of another form, or has values that cannot be used.
-        """
-        return self._predictions(self._raw_outputs(X))
-
-    def predict_step(self, x_t: ArrayLike, state: Any = None) -> tuple[Any, State]:
-        """Take in one new time step, of one stream or of many, and predict.
-
-        Parameters
-        ----------
-        x_t : array-like of shape (n_features,) or (n_streams, n_features)
-            The new time step. NaN in all features is a missing step: the state stays.
-        state : tuple, default=None
-            What the call for the step before has returned; None at the start.
-
-        Returns
-        -------
-        y : number, label or ndarray
-            As ``predict`` gives it for one sample; with a first axis for the streams if ``x_t`` has
-            it.
-        state : tuple of (h, c)
-            For each layer hidden state and cell state, of shape (n_units,) or (n_streams,
-            n_units). The predictor keeps nothing.
-
-        Raises
-        ------
-        ValueError
-            If the network is bidirectional, or if shapes or values cannot be used.
-        """
-        network, parameters = self._network, self._parameters
-        x = _to_numbers(x_t, "x_t")
-        is_single = x.ndim == 1
-        if x.ndim not in (1, 2) or x.shape[-1] != network.n_features or not len(x):
-            raise ValueError(
-                f"x_t has the shape {x.shape}, but must be of shape ({network.n_features},) for "
-                f"one stream, or (n_streams, {network.n_features}) for several."
-            )
-        x = x.reshape(-1, network.n_features)
-        _has_missing(x[:, np.newaxis], parameters.dtype, "x_t")
-        x = x.astype(parameters.dtype)
-        raw, state = advance(network, parameters, x, state, is_single=is_single)
-        y = self._predictions(raw)
-        return (y[0] if is_single else y), state
-
-    def _predictions(self, raw: Floats) -> NDArray[Any]:
-        """Turn raw outputs, of shape (n_samples, n_outputs), into predictions."""
-        raise NotImplementedError
-
-    def _raw_outputs(self, X: Any) -> Floats:
-        """Compute the head's linear outputs, of shape (n_samples, n_outputs)."""
-        sequences = self._sequences(X)
-        with one_blas_thread() as threads:
-            return predict_raw(self._network, self._parameters, sequences, threads).T
-
-    def _sequences(self, X: Any) -> Sequences:
-        """Check X and give it in the form that the network reads."""
-        if isinstance(X, list | tuple) or (getattr(X, "ndim", 0) == 1 and X.dtype == object):
-            return self._from_list(list(X))
-        self._check_columns(X)
-        return self._from_array(_to_numbers(X, "X"))
-
-    def _from_list(self, X: list[Any]) -> Sequences:
-        for sequence in X:
-            self._check_columns(sequence)
-        arrays = [_to_numbers(sequence, f"X[{number}]") for number, sequence in enumerate(X)]
-        if any(array.ndim != 2 for array in arrays):
-            return self._from_array(_to_numbers(X, "X"))
-        if not any(len(array) for array in arrays):
-            raise ValueError("X has no time step at all.")
-        dtype, missing = self._parameters.dtype, []
-        for number, array in enumerate(arrays):
-            self._check_shape(array[np.newaxis], f"X[{number}]")
-            missing.append(_has_missing(array[np.newaxis], dtype, f"X[{number}]"))
-        return RaggedSequences(arrays, any(missing))
-
-    def _from_array(self, values: NDArray[Any]) -> DenseSequences:
-        if values.ndim not in (2, 3) or 0 in values.shape:
-            raise ValueError(
-                f"X has the shape {values.shape}, but must be of shape (n_samples, n_timesteps, "
-                "n_features) or (n_samples, n_columns), none of them 0."
-            )
-        self._check_shape(values, "X")
-        if self._n_timesteps is not None:
-            values = values.reshape(len(values), self._n_timesteps, -1)
-        dtype = self._parameters.dtype
-        missing = [
-            _has_missing(values[first : first + _BLOCK_SIZE], dtype, "X", first)
-            for first in range(0, len(values), _BLOCK_SIZE)
-        ]
-        return DenseSequences(values, any(missing))
-
-    def _check_shape(self, values: NDArray[Any], name: str) -> None:
-        """Hold an array to what the estimator was fitted on: 2-D or not, and how wide."""
-        n_dims = 3 if self._n_timesteps is None else 2
-        if values.ndim != n_dims or values.shape[-1] != self.n_features_in_:
-            form = (
-                "sequences of shape (n_timesteps, {})" if n_dims == 3 else "a 2-D X of {} columns"
-            )
-            raise ValueError(
-                f"The estimator was fitted on {form.format(self.n_features_in_)}, which {name} "
-                f"does not fit: {values.ndim}-D, {values.shape[-1]} in the last axis."
-            )
-
-    def _check_columns(self, X: Any) -> None:
-        """Hold a data frame to the columns that the estimator was fitted on."""
-        known = getattr(self, "feature_names_in_", None)
-        if known is not None and hasattr(X, "columns") and list(X.columns) != list(known):
-            raise ValueError(
-                f"X has the columns {list(X.columns)}, but the estimator was fitted on "
-                f"{list(known)}, in this order."
-            )
-
-
-class Regressor(_Predictor):
-    """What ``load`` gives for an :class:`~sklstm.LSTMRegressor`.
-
-    Attributes
-    ----------
-    n_features_in_ : int
-        As in the estimator: the columns of a 2-D X, else the features per time step.
-    feature_names_in_ : ndarray of shape (n_columns,)
-        Names of the columns, where the estimator was fitted on data frames.
-    n_outputs_ : int
-        Outputs of the head.
-
-    See Also
-    --------
-    load : Makes one; it is not made by hand.
-    """
-
-    def __init__(self, header: dict[str, Any], network: Network, parameters: Floats) -> None:
-        super().__init__(header, network, parameters)
-        self._y_is_1d: bool = header["y_is_1d"]
-        self._y_mean, self._y_scale = np.array(header["y_mean"]), np.array(header["y_scale"])
-
-    def _predictions(self, raw: Floats) -> Floats:
-        with np.errstate(over="ignore"):  # a count beyond all bounds is inf
-            y = self._inverse_link(raw.T).T * self._y_scale + self._y_mean
-            y = y.astype(raw.dtype)
-        return y[:, 0] if self._y_is_1d else y
-
-
-class Classifier(_Predictor):
-    """What ``load`` gives for an :class:`~sklstm.LSTMClassifier`.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        The class labels.
-    n_features_in_ : int
-        As in the estimator: the columns of a 2-D X, else the features per time step.
-    feature_names_in_ : ndarray of shape (n_columns,)
-        Names of the columns, where the estimator was fitted on data frames.
-    n_outputs_ : int
-        Outputs of the head.
-
-    See Also
-    --------
-    load : Makes one; it is not made by hand.
-    """
-
-    def __init__(self, header: dict[str, Any], network: Network, parameters: Floats) -> None:
-        super().__init__(header, network, parameters)
-        self._is_multilabel: bool = header["multilabel"]
-        self.classes_ = np.array(header["classes"], dtype=header["classes_dtype"])
-
-    def predict_proba(self, X: Any) -> Floats:
-        """Predict probabilities.
-
-        Parameters
-        ----------
-        X : array-like or list of array-like
-            Sequences, as for ``predict``.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Probability of each class, in the order of ``classes_``; for multilabel targets of
-            each label.
-        """
-        p = self._inverse_link(self._raw_outputs(X).T).T
-        if self.n_outputs_ == 1 and not self._is_multilabel:
-            return np.column_stack([1 - p, p])
-        return p
-
-    def _predictions(self, raw: Floats) -> NDArray[Any]:
-        if self._is_multilabel:
-            return (raw > 0).astype(int)
-        decided = raw.argmax(axis=1) if self.n_outputs_ > 1 else (raw[:, 0] > 0).astype(int)
-        return self.classes_[decided]
-
-
-def _to_numbers(values: Any, name: str) -> NDArray[Any]:
-    """Make real numbers of an array-like."""
-    try:
-        values = np.asarray(values)
-        if values.dtype == object:  # as data frames of mixed columns give
-            values = values.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of real numbers: {error}") from error
-    if values.dtype.kind not in "buif":
-        raise ValueError(f"{name} must hold real numbers, but it is of dtype {values.dtype}.")
-    return values
-
-
-def _has_missing(values: NDArray[Any], dtype: np.dtype, name: str, first: int = 0) -> bool:
-    """Tell whether any time step is missing; refuse what is not finite elsewhere.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples, n_timesteps, n_features)
-        The values, the first sample being number ``first``.
-    dtype : dtype
-        In which they must be finite.
-    name : str
-        What they are, for the message.
-    """
-    if values.dtype.kind != "f":
-        return False
-    with np.errstate(over="ignore"):
-        values = values.astype(dtype, copy=False)
-    finite = np.isfinite(values)
-    if finite.all():
-        return False
-    missing = np.isnan(values).all(axis=2, keepdims=True)
-    bad = ~(finite | missing)
-    if bad.any():
-        sample, timestep, _ = np.argwhere(bad)[0]
-        place = (
-            f"sample {first + sample}, timestep {timestep}" if name == "X" else f"row {timestep}"
-        )
-        raise ValueError(
-            f"{name} must be finite in {dtype}, or NaN in every feature of a time step, which "
-            f"makes it a missing one; the first value that is neither is at {place}."
-        )
-    return True
-
-
-# The file.
-
-
-def _header(estimator: Any) -> dict[str, Any]:
-    """Say what a fitted estimator is, in terms of JSON."""
-    import sklstm
-
-    name = type(estimator).__name__
+def _model_of(estimator: Any) -> Model:
+    """Return the model of a fitted LSTM estimator."""
     if hasattr(estimator, "steps"):
         raise TypeError(
-            f"save takes the estimator alone, not a {name}: save its last step, "
-            "save(pipeline[-1], path), and do what the steps before it do ahead of predict."
+            f"save takes the estimator alone, not a {type(estimator).__name__}: save its last "
+            "step, save(pipeline[-1], path), and do what the steps before it do ahead of predict."
         )
-    is_classifier = isinstance(estimator, sklstm.LSTMClassifier)
-    if not is_classifier and not isinstance(estimator, sklstm.LSTMRegressor):
-        raise TypeError(f"save takes a fitted LSTMRegressor or LSTMClassifier, not {name}.")
-    _ = estimator.coefs_  # raises what scikit-learn raises where an estimator is not fitted
-    network: Network = estimator._network
-    n_features_in, n_timesteps = estimator.n_features_in_, None
-    if not estimator._fitted_on_sequences:
-        n_timesteps = n_features_in if estimator.timesteps is None else int(estimator.timesteps)
-        if n_timesteps * network.n_features != n_features_in:
-            raise ValueError(
-                f"timesteps={estimator.timesteps} does not fit the network, which was fitted on "
-                f"{n_features_in} columns and steps of {network.n_features} features."
-            )
-    feature_names = getattr(estimator, "feature_names_in_", None)
+    if not hasattr(estimator, "__sklstm_model__"):
+        raise TypeError(
+            f"save takes a fitted LSTMRegressor or LSTMClassifier, not {type(estimator).__name__}."
+        )
+    return estimator.__sklstm_model__()
+
+
+def _header(model: Model) -> dict[str, Any]:
+    """Describe a model in terms of JSON."""
+    network, form, output = model.network, model.input, model.output
+    names = form.feature_names
+    is_classifier = isinstance(output, ClassOutput)
     return {
         "format": _FORMAT,
         "format_version": FORMAT_VERSION,
-        "sklstm_version": sklstm.__version__,
+        "sklstm_version": __version__,
         "estimator": "classifier" if is_classifier else "regressor",
-        "dtype": estimator._parameters.dtype.name,
+        "dtype": model.dtype.name,
         "n_features": network.n_features,
         "hidden_layer_sizes": list(network.hidden_layer_sizes),
         "n_outputs": network.n_outputs,
         "bidirectional": network.bidirectional,
-        "out_activation": estimator.out_activation_,
-        "n_timesteps": n_timesteps,
-        "feature_names": None if feature_names is None else feature_names.tolist(),
-        **(_classifier_header(estimator) if is_classifier else _regressor_header(estimator)),
+        "out_activation": output.activation,
+        "n_timesteps": form.n_timesteps,
+        "feature_names": None if names is None else names.tolist(),
+        **(_class_header(output) if is_classifier else _numeric_header(output)),
     }
 
 
-def _regressor_header(estimator: Any) -> dict[str, Any]:
+def _numeric_header(output: NumericOutput) -> dict[str, Any]:
     return {
-        "y_is_1d": estimator._y_is_1d,
-        "y_mean": estimator._y_mean.tolist(),
-        "y_scale": estimator._y_scale.tolist(),
+        "y_is_1d": output.is_1d,
+        "y_mean": output.mean.tolist(),
+        "y_scale": output.scale.tolist(),
     }
 
 
-def _classifier_header(estimator: Any) -> dict[str, Any]:
-    dtype = estimator.classes_.dtype
-    dtype_name, labels = "str" if dtype.kind == "U" else dtype.name, estimator.classes_.tolist()
+def _class_header(output: ClassOutput) -> dict[str, Any]:
+    dtype, labels = output.classes.dtype, output.classes.tolist()
+    dtype_name = "str" if dtype.kind == "U" else dtype.name
     if not all(type(label) is _LABELS.get(dtype_name) for label in labels):
         raise TypeError(
             f"Class labels must be strings, integers, floats or bools to be saved, not of {dtype}."
@@ -485,8 +196,30 @@ def _classifier_header(estimator: Any) -> dict[str, Any]:
     return {
         "classes": labels,
         "classes_dtype": dtype_name,
-        "multilabel": estimator._is_multilabel,
+        "multilabel": output.is_multilabel,
     }
+
+
+def _model(header: dict[str, Any], network: Network, parameters: Floats) -> Model:
+    """Make the model that a checked header describes."""
+    names = header["feature_names"]
+    form = InputForm(
+        network.n_features,
+        header["n_timesteps"],
+        None if names is None else np.array(names, dtype=object),
+    )
+    output: NumericOutput | ClassOutput
+    if header["estimator"] == "regressor":
+        output = NumericOutput(
+            header["out_activation"],
+            np.array(header["y_mean"]),
+            np.array(header["y_scale"]),
+            header["y_is_1d"],
+        )
+    else:
+        classes = np.array(header["classes"], dtype=header["classes_dtype"])
+        output = ClassOutput(header["out_activation"], classes, header["multilabel"])
+    return Model(network, parameters, form, output)
 
 
 @contextmanager
@@ -506,7 +239,7 @@ def _replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise
 
 
-def _read(file: IO[bytes]) -> tuple[dict[str, Any], Network, Floats]:
+def _read(file: IO[bytes]) -> Model:
     """Read a file, trusting nothing in it."""
     if not zipfile.is_zipfile(file):
         raise ValueError("it is not an .npz archive, or its end is missing.")
@@ -551,7 +284,7 @@ def _read(file: IO[bytes]) -> tuple[dict[str, Any], Network, Floats]:
     if not np.isfinite(parameters).all():
         raise ValueError("it has weights that are not finite.")
     parameters.flags.writeable = False
-    return header, network, parameters
+    return _model(header, network, parameters)
 
 
 def _shapes(network: Network) -> dict[str, tuple[int, ...]]:

@@ -1,0 +1,376 @@
+"""Models in ONNX."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sklstm.classifier import LSTMClassifier
+from sklstm.interop._weights import model_of
+from sklstm.nn.layer import gate_rows
+from sklstm.nn.model import ClassOutput, Model
+from sklstm.regressor import LSTMRegressor
+
+__all__ = ["register_onnx_converters", "to_onnx"]
+
+# The newest version that the current releases of onnx, onnxruntime and skl2onnx all support, and
+# the oldest one in which every operator of the graph has the form that is used here.
+_OPSET, _OLDEST_OPSET = 22, 13
+
+
+def to_onnx(estimator: LSTMRegressor | LSTMClassifier, *, target_opset: int | None = None) -> Any:
+    """Make an ONNX model that predicts what the estimator predicts.
+
+    Needs onnx: ``pip install 'sklstm[interop]'``.
+
+    Parameters
+    ----------
+    estimator : LSTMRegressor or LSTMClassifier
+        A fitted estimator.
+    target_opset : int, default=None
+        Version of the operator set, at least 13; 22 if None.
+
+    Returns
+    -------
+    onnx.ModelProto
+        The model. Its input ``X`` is of float32 and of shape (n_samples, n_timesteps, n_features)
+        with any number of samples and time steps, also where the estimator was fitted on 2-D X.
+        Its outputs are named and laid out as skl2onnx does it, without ZipMap: of a regressor
+        ``variable``, of shape (n_samples, n_outputs), in the units of y; of a classifier
+        ``label``, of shape (n_samples,), strings or int64, and ``probabilities``, float32 of shape
+        (n_samples, n_classes). For multilabel targets, ``label`` is the indicator matrix.
+
+    Raises
+    ------
+    ImportError
+        If onnx is not installed.
+    TypeError
+        If the classes are neither strings nor whole numbers.
+    ValueError
+        If ``target_opset`` is too old, or newer than onnx knows.
+    sklearn.exceptions.NotFittedError
+        If the estimator is not fitted.
+
+    See Also
+    --------
+    register_onnx_converters : Lets skl2onnx convert a pipeline.
+
+    Notes
+    -----
+    Missing time steps are supported: a step whose features are all NaN is skipped, wherever it is,
+    as the estimator does. So sequences of different lengths can be filled up with NaN, at either
+    end, to go through together. Where only some features of a step are NaN, or a value is
+    infinite, the estimator raises an error, which a model in ONNX cannot: what is predicted is NaN,
+    and the label means nothing.
+
+    The weights and all arithmetic are of float32, because onnxruntime has the LSTM operator for
+    nothing else; those of an estimator that computes in float64 are rounded.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklstm import LSTMRegressor
+    >>> from sklstm.interop import to_onnx
+    >>> X = np.random.default_rng(0).normal(size=(50, 8, 3)).astype(np.float32)
+    >>> model = LSTMRegressor(4, n_iter_no_change=2, random_state=0).fit(X, X[:, -1, 0])
+    >>> onnx_model = to_onnx(model)  # doctest: +SKIP
+    >>> import onnxruntime  # doctest: +SKIP
+    >>> session = onnxruntime.InferenceSession(onnx_model.SerializeToString())  # doctest: +SKIP
+    >>> (variable,) = session.run(["variable"], {"X": X})  # doctest: +SKIP
+    >>> np.allclose(variable[:, 0], model.predict(X), atol=1e-5)  # doctest: +SKIP
+    True
+    """
+    model = model_of(estimator)
+    opset = _OPSET if target_opset is None else target_opset
+    if opset < _OLDEST_OPSET:
+        raise ValueError(f"target_opset={opset} is too old; at least {_OLDEST_OPSET} is needed.")
+    onnx = _import("onnx", "to_onnx")
+    tensor, float32 = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
+    n, output = "n_samples", model.output
+    if isinstance(output, ClassOutput):
+        n_classes = len(output.classes)
+        is_text = _labels(output).dtype == object
+        label_type = onnx.TensorProto.STRING if is_text else onnx.TensorProto.INT64
+        outputs = [
+            tensor("label", label_type, [n, n_classes] if output.is_multilabel else [n]),
+            tensor("probabilities", float32, [n, n_classes]),
+        ]
+    else:
+        outputs = [tensor("variable", float32, [n, output.n_outputs])]
+    nodes = _OnnxNodes(onnx)
+    _add_onnx_nodes(nodes, model, "X", [output.name for output in outputs])
+    graph = onnx.helper.make_graph(
+        nodes.nodes,
+        type(estimator).__name__,
+        [tensor("X", float32, [n, "n_timesteps", model.network.n_features])],
+        outputs,
+        nodes.initializers,
+    )
+    opsets = [onnx.helper.make_opsetid("", opset)]
+    return onnx.helper.make_model(
+        graph,
+        opset_imports=opsets,
+        ir_version=onnx.helper.find_min_ir_version_for(opsets),
+        producer_name="sklstm",
+    )
+
+
+def register_onnx_converters() -> None:
+    """Tell skl2onnx how to convert LSTMRegressor and LSTMClassifier, also in a pipeline.
+
+    Needs skl2onnx: ``pip install 'sklstm[interop]'``. What skl2onnx converts reads 2-D X: rows of
+    ``timesteps`` steps, or of a step in each column. All that :func:`to_onnx` says about missing
+    steps and float32 holds here too. SlidingWindow is not converted: in ONNX, rows are samples that
+    know nothing of one another.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed.
+
+    See Also
+    --------
+    to_onnx : A model of the estimator alone, for 3-D X.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklstm import LSTMRegressor
+    >>> from sklstm.interop import register_onnx_converters
+    >>> X = np.random.default_rng(0).normal(size=(50, 8)).astype(np.float32)
+    >>> lstm = LSTMRegressor(4, n_iter_no_change=2, timesteps=4, random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), lstm).fit(X, X[:, -1])
+    >>> register_onnx_converters()  # doctest: +SKIP
+    >>> import skl2onnx  # doctest: +SKIP
+    >>> onnx_model = skl2onnx.to_onnx(pipeline, X[:1])  # doctest: +SKIP
+    """
+    skl2onnx = _import("skl2onnx", "register_onnx_converters")
+    for cls, options in (
+        (LSTMRegressor, None),
+        (LSTMClassifier, {"zipmap": [True, False, "columns"], "nocl": [False]}),
+    ):
+        skl2onnx.update_registered_converter(
+            cls, f"Sklstm{cls.__name__}", _skl2onnx_types, _skl2onnx_convert, options=options
+        )
+
+
+class _Nodes(Protocol):
+    """Where the nodes of a graph go. Arrays are known by their names."""
+
+    def constant(self, values: NDArray[Any]) -> str:
+        """Add an array; give its name."""
+        ...
+
+    def add(
+        self, operator: str, *inputs: str, output: str = "", number: int = 0, **attributes: Any
+    ) -> str:
+        """Add a node; give the name of one output, by its number, which is ``output`` or new."""
+        ...
+
+
+class _OnnxNodes:
+    """Nodes of a graph of its own."""
+
+    def __init__(self, onnx: Any) -> None:
+        self._onnx = onnx
+        self.nodes: list[Any] = []
+        self.initializers: list[Any] = []
+
+    def constant(self, values: NDArray[Any]) -> str:
+        name = f"constant_{len(self.initializers)}"
+        self.initializers.append(self._onnx.numpy_helper.from_array(values, name))
+        return name
+
+    def add(
+        self, operator: str, *inputs: str, output: str = "", number: int = 0, **attributes: Any
+    ) -> str:
+        name = f"{operator}_{len(self.nodes)}"
+        outputs = [*(f"{name}_{k}" for k in range(number)), output or name]
+        self.nodes.append(
+            self._onnx.helper.make_node(operator, inputs, outputs, name=name, **attributes)
+        )
+        return outputs[-1]
+
+
+class _Skl2onnxNodes:
+    """Nodes among those that skl2onnx makes of the other steps of a pipeline."""
+
+    def __init__(self, scope: Any, container: Any) -> None:
+        self._scope, self._container = scope, container
+
+    def constant(self, values: NDArray[Any]) -> str:
+        kind = importlib.import_module("onnx").helper.np_dtype_to_tensor_dtype(values.dtype)
+        name = self._scope.get_unique_variable_name("constant")
+        self._container.add_initializer(name, kind, list(values.shape), values.ravel().tolist())
+        return name
+
+    def add(
+        self, operator: str, *inputs: str, output: str = "", number: int = 0, **attributes: Any
+    ) -> str:
+        names = [self._scope.get_unique_variable_name(operator) for _ in range(number + 1)]
+        outputs = [*names[:-1], output or names[-1]]
+        name = self._scope.get_unique_operator_name(operator)
+        self._container.add_node(operator, list(inputs), outputs, name=name, **attributes)
+        return outputs[-1]
+
+
+def _skl2onnx_types(operator: Any) -> None:
+    """Say what the outputs of an estimator are, to skl2onnx."""
+    types = importlib.import_module("skl2onnx.common.data_types")
+    output = model_of(operator.raw_operator).output
+    n_samples = operator.inputs[0].get_first_dimension()
+    if not isinstance(output, ClassOutput):
+        operator.outputs[0].type = types.FloatTensorType([n_samples, output.n_outputs])
+        return
+    n_classes = len(output.classes)
+    is_text = _labels(output).dtype == object
+    label_type = types.StringTensorType if is_text else types.Int64TensorType
+    operator.outputs[0].type = label_type(
+        [n_samples, n_classes] if output.is_multilabel else [n_samples]
+    )
+    operator.outputs[1].type = types.FloatTensorType([n_samples, n_classes])
+
+
+def _skl2onnx_convert(scope: Any, operator: Any, container: Any) -> None:
+    """Add the nodes of an estimator that reads 2-D X, for skl2onnx."""
+    utils = importlib.import_module("skl2onnx.common.utils")
+    utils.check_input_and_output_numbers(operator, input_count_range=1)
+    estimator = operator.raw_operator
+    model = model_of(estimator)
+    form = model.input
+    if form.n_timesteps is None:
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted on 3-D X, but skl2onnx converts what reads 2-D "
+            "X. Use sklstm.interop.to_onnx, or set timesteps and fit on flat windows."
+        )
+    nodes = _Skl2onnxNodes(scope, container)
+    shape = _ints(nodes, 0, form.n_timesteps, form.n_features)
+    X = nodes.add("Cast", operator.inputs[0].full_name, to=1)  # FLOAT
+    X = nodes.add("Reshape", X, shape)
+    _add_onnx_nodes(nodes, model, X, [output.full_name for output in operator.outputs])
+
+
+def _add_onnx_nodes(nodes: _Nodes, model: Model, X: str, outputs: list[str]) -> None:
+    """Add all from the sequences, of shape (n_samples, n_timesteps, n_features), to the outputs."""
+    x, lengths, guard = _add_packing(nodes, X, model.network.n_features)
+    raw = _add_network(nodes, model, x, lengths)  # (n_samples, n_outputs)
+    output = model.output
+    if not isinstance(output, ClassOutput):
+        if output.activation == "exponential":
+            raw = nodes.add("Exp", raw)
+        nodes.add("Add", raw, guard, output=outputs[0])
+        return
+
+    label, probabilities = outputs
+    if output.activation == "softmax":
+        p = nodes.add("Softmax", raw, axis=1)
+        number = nodes.add("ArgMax", raw, axis=1, keepdims=0)
+    else:
+        p = nodes.add("Sigmoid", raw)
+        number = nodes.add("Cast", nodes.add("Greater", raw, _float(nodes, 0)), to=7)  # INT64
+    if output.is_multilabel:
+        nodes.add("Identity", number, output=label)
+    else:
+        if output.n_outputs == 1:
+            p = nodes.add("Concat", nodes.add("Sub", _float(nodes, 1), p), p, axis=1)
+            number = nodes.add("Squeeze", number, _ints(nodes, 1))
+        nodes.add("Gather", nodes.constant(_labels(output)), number, output=label)
+    nodes.add("Add", p, guard, output=probabilities)
+
+
+def _add_packing(nodes: _Nodes, X: str, n_features: int) -> tuple[str, str, str]:
+    """Add what leaves missing steps out: each sequence's given steps come first, in their order.
+
+    Returns
+    -------
+    x : str
+        Of shape (n_timesteps, n_samples, n_features).
+    lengths : str
+        Given steps of each sequence, of shape (n_samples,).
+    guard : str
+        Of shape (n_samples, 1): 0, or NaN where a given step is not finite, which the LSTM
+        operator of onnxruntime would make an ordinary number of.
+    """
+    axis_1, axis_2 = _ints(nodes, 1), _ints(nodes, 2)
+    is_nan = nodes.add("Cast", nodes.add("IsNaN", X), to=6)  # INT32
+    n_nan = nodes.add("ReduceSum", is_nan, axis_2)  # (n_samples, n_timesteps, 1)
+    n_all = nodes.constant(np.array(n_features, np.int32))
+    is_missing = nodes.add("Equal", n_nan, n_all)
+    x = nodes.add("Where", is_missing, _float(nodes, 0), X)
+    # 0 x is NaN where x is NaN or infinite.
+    guard = nodes.add("ReduceSum", nodes.add("Mul", x, _float(nodes, 0)), axis_2)
+    guard = nodes.add("ReduceSum", guard, axis_1, keepdims=0)
+
+    missing = nodes.add("Cast", is_missing, to=1)  # FLOAT
+    n_timesteps = nodes.add("Gather", nodes.add("Shape", X), axis_1)
+    # The numbers of the steps with the missing ones last; equals stay in their order.
+    steps = nodes.add("TopK", missing, n_timesteps, axis=1, largest=0, number=1)
+    steps = nodes.add("Expand", steps, nodes.add("Shape", X))
+    x = nodes.add("GatherElements", x, steps, axis=1)
+    given = nodes.add("Cast", nodes.add("Less", n_nan, n_all), to=6)  # INT32
+    lengths = nodes.add("ReduceSum", given, _ints(nodes, 1, 2), keepdims=0)
+    return nodes.add("Transpose", x, perm=[1, 0, 2]), lengths, guard
+
+
+def _add_network(nodes: _Nodes, model: Model, x: str, lengths: str) -> str:
+    """Add the layers and the head; give the name of the raw outputs."""
+    coefs, intercepts = model.standalone_weights()
+    network, D = model.network, model.network.n_directions
+    for k, n_units in enumerate(network.hidden_layer_sizes):
+        lstms = range(D * k, D * (k + 1))
+        rows = gate_rows(n_units, "iofg")
+        W_x, W_h = (
+            np.stack([coefs[2 * number + which][rows] for number in lstms]) for which in (0, 1)
+        )
+        b = np.stack([intercepts[number][rows] for number in lstms])
+        inputs = [_float(nodes, array) for array in (W_x, W_h, np.hstack([b, np.zeros_like(b)]))]
+        is_last = k + 1 == len(network.hidden_layer_sizes)
+        h = nodes.add(
+            "LSTM",
+            x,
+            *inputs,
+            lengths,
+            number=int(is_last),  # all the hidden states, or the last one
+            hidden_size=n_units,
+            direction="bidirectional" if network.bidirectional else "forward",
+        )
+        # Directions side by side: (n_timesteps, n_samples, D * n_units), or without the first axis
+        h = nodes.add("Transpose", h, perm=[1, 0, 2] if is_last else [0, 2, 1, 3])
+        kept = [0] if is_last else [0, 0]
+        x = nodes.add("Reshape", h, _ints(nodes, *kept, D * n_units))
+    return nodes.add("Gemm", x, _float(nodes, coefs[-1]), _float(nodes, intercepts[-1]), transB=1)
+
+
+def _float(nodes: _Nodes, values: ArrayLike) -> str:
+    return nodes.constant(np.asarray(values, np.float32))
+
+
+def _ints(nodes: _Nodes, *values: int) -> str:
+    return nodes.constant(np.array(values, np.int64))
+
+
+def _labels(output: ClassOutput) -> NDArray[Any]:
+    """Give the classes in a type that ONNX has for labels: int64, or objects that are strings."""
+    classes = output.classes
+    if all(isinstance(label, str) for label in classes):
+        return classes.astype(object)
+    if classes.dtype.kind in "biuf" and (classes == classes.astype(np.int64)).all():
+        return classes.astype(np.int64)
+    raise TypeError(
+        f"Labels in ONNX are strings or whole numbers, but the classes are {classes.tolist()}."
+    )
+
+
+def _import(package: str, function: str) -> Any:
+    """Import what not everyone has installed."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ImportError(
+            f"{function} needs {package}, which is not installed: pip install 'sklstm[interop]'"
+        ) from error

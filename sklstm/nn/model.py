@@ -1,0 +1,226 @@
+"""Model: a trained network, the form of X that it reads, and how its raw outputs become y.
+
+The estimators, the runtime, streams and the converters to other frameworks all predict with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklstm.nn.cell import Floats
+from sklstm.nn.losses import INVERSE_LINKS
+from sklstm.nn.network import Network
+from sklstm.nn.prediction import State, advance_streams, raw_outputs
+from sklstm.nn.sequences import Sequences
+from sklstm.nn.threads import ThreadPool, single_threaded_blas
+
+__all__ = ["ClassOutput", "InputForm", "Model", "NumericOutput"]
+
+
+@dataclass(frozen=True)
+class InputForm:
+    """The form of X that a model was fitted on.
+
+    Parameters
+    ----------
+    n_features : int
+        Features per time step.
+    n_timesteps : int or None
+        Time steps in a row of a 2-D X; None for sequences, a 3-D X or a list.
+    feature_names : ndarray of str, or None
+        Names of the columns of a data frame.
+    """
+
+    n_features: int
+    n_timesteps: int | None = None
+    feature_names: NDArray[np.object_] | None = None
+
+    @property
+    def n_features_in(self) -> int:
+        """Columns of a 2-D X, features per time step of sequences."""
+        return self.n_features * (self.n_timesteps or 1)
+
+
+@dataclass(frozen=True)
+class NumericOutput:
+    """How raw outputs become numbers: y = scale * inverse_link(raw) + mean.
+
+    Parameters
+    ----------
+    activation : str
+        Name of the inverse link, a key of ``INVERSE_LINKS``.
+    mean, scale : ndarray of shape (n_outputs,)
+        Shift and scale of the standardisation of y, in float64.
+    is_1d : bool
+        Whether y is of shape (n_samples,) and not (n_samples, n_outputs).
+    """
+
+    activation: str
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    is_1d: bool
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs of the head."""
+        return len(self.mean)
+
+    def encode(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        """Standardise y, of shape (n_samples, n_outputs)."""
+        return (y - self.mean) / self.scale
+
+    def predict(self, raw: Floats) -> Floats:
+        """Turn raw outputs, of shape (n_samples, n_outputs), into predictions."""
+        with np.errstate(over="ignore"):  # a count that is too large becomes inf
+            # In float64: in float32, a y far from zero would lose digits of the prediction.
+            y = INVERSE_LINKS[self.activation](raw.T).T * self.scale + self.mean
+            y = y.astype(raw.dtype)
+        return y[:, 0] if self.is_1d else y
+
+    def fold_into_head(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
+        """Return head weights whose output, through the link alone, is y in its own units."""
+        if self.activation == "exponential":
+            # scale exp(raw) = exp(raw + log scale)
+            return W, (b + np.log(self.scale)).astype(b.dtype)
+        W = (W * self.scale[:, np.newaxis]).astype(W.dtype)
+        return W, (b * self.scale + self.mean).astype(b.dtype)
+
+
+@dataclass(frozen=True)
+class ClassOutput:
+    """How raw outputs become class labels.
+
+    Parameters
+    ----------
+    activation : {"logistic", "softmax"}
+        Name of the inverse link.
+    classes : ndarray of shape (n_classes,)
+        The class labels. Two classes have one output, the logit of the second.
+    is_multilabel : bool
+        Whether y is an indicator matrix with a column for each label.
+    """
+
+    activation: str
+    classes: NDArray[Any]
+    is_multilabel: bool
+
+    @classmethod
+    def of(cls, classes: NDArray[Any], *, is_multilabel: bool) -> ClassOutput:
+        """Choose the activation that suits the classes."""
+        is_logistic = is_multilabel or len(classes) == 2
+        return cls("logistic" if is_logistic else "softmax", classes, is_multilabel)
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs of the head."""
+        n_classes = len(self.classes)
+        return 1 if n_classes == 2 and not self.is_multilabel else n_classes
+
+    def encode(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Return the target of the loss, which is the encoded y itself."""
+        return y
+
+    def decide(self, scores: Floats, threshold: float = 0.0) -> NDArray[np.intp]:
+        """Turn scores, (n_samples, n_outputs), into class numbers or an indicator matrix."""
+        if self.is_multilabel:
+            return (scores > threshold).astype(int)
+        if scores.shape[1] == 1:
+            return (scores[:, 0] > threshold).astype(int)
+        return scores.argmax(axis=1)
+
+    def predict(self, raw: Floats) -> NDArray[Any]:
+        """Turn raw outputs, of shape (n_samples, n_outputs), into predictions."""
+        decided = self.decide(raw)
+        return decided if self.is_multilabel else self.classes[decided]
+
+    def predict_proba(self, raw: Floats) -> Floats:
+        """Turn raw outputs into probabilities, of shape (n_samples, n_classes)."""
+        p = INVERSE_LINKS[self.activation](raw.T).T
+        return np.column_stack([1 - p, p]) if self.n_outputs < len(self.classes) else p
+
+    def predict_log_proba(self, raw: Floats) -> Floats:
+        """Turn raw outputs into log-probabilities, precise where they are close to zero."""
+        if self.is_multilabel:
+            # log sigmoid(z) = -log(1 + exp(-z))
+            return -np.logaddexp(0, -raw)
+        if self.n_outputs == 1:
+            return -np.logaddexp(0, np.column_stack([raw, -raw]))
+        # log softmax(z)_k = z_k - log sum_j exp(z_j)
+        return raw - np.logaddexp.reduce(raw, axis=1, keepdims=True)
+
+    def fold_into_head(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
+        """Return the head weights as they are: classes have no units."""
+        return W, b
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network with its parameters, what it reads and what it predicts.
+
+    Nothing changes in place: training makes a new one.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    parameters : ndarray of shape (n_parameters,)
+        Its parameters.
+    input : InputForm
+        The form of X.
+    output : NumericOutput or ClassOutput
+        How raw outputs become y.
+    """
+
+    network: Network
+    parameters: Floats
+    input: InputForm
+    output: Any
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Precision of the parameters and of the computation."""
+        return self.parameters.dtype
+
+    def with_parameters(self, parameters: Floats) -> Model:
+        """Return the same model with other parameters."""
+        return replace(self, parameters=parameters)
+
+    def raw_outputs(self, sequences: Sequences) -> Floats:
+        """Compute raw outputs, of shape (n_samples, n_outputs)."""
+        with single_threaded_blas() as n_threads, ThreadPool(n_threads) as pool:
+            return raw_outputs(self.network, self.parameters, sequences, pool).T
+
+    def predict(self, sequences: Sequences) -> NDArray[Any]:
+        """Predict y for each sequence."""
+        return self.output.predict(self.raw_outputs(sequences))
+
+    def predict_proba(self, sequences: Sequences) -> Floats:
+        """Predict the probability of each class, of shape (n_samples, n_classes)."""
+        return self.output.predict_proba(self.raw_outputs(sequences))
+
+    def predict_log_proba(self, sequences: Sequences) -> Floats:
+        """Predict the log-probability of each class, of shape (n_samples, n_classes)."""
+        return self.output.predict_log_proba(self.raw_outputs(sequences))
+
+    def predict_step(self, x: Floats, state: Any, *, is_single: bool) -> tuple[Any, State]:
+        """Take one time step of each stream and predict, see ``advance_streams``."""
+        with single_threaded_blas():
+            raw, state = advance_streams(
+                self.network, self.parameters, x, state, is_single=is_single
+            )
+        y = self.output.predict(raw)
+        return (y[0] if is_single else y), state
+
+    def weights(self) -> tuple[list[Floats], list[Floats]]:
+        """Return copies of the weights and biases in the public layout, see ``Network.unpack``."""
+        return self.network.unpack(self.parameters)
+
+    def standalone_weights(self) -> tuple[list[Floats], list[Floats]]:
+        """Return the weights of a network that predicts y in its own units, through the link."""
+        coefs, intercepts = self.weights()
+        coefs[-1], intercepts[-1] = self.output.fold_into_head(coefs[-1], intercepts[-1])
+        return coefs, intercepts

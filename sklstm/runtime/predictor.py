@@ -1,0 +1,253 @@
+"""Predictors: estimators without training, which need NumPy alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sklstm.nn.cell import Floats
+from sklstm.nn.model import Model
+from sklstm.nn.prediction import State
+from sklstm.nn.sequences import DenseSequences, RaggedSequences, Sequences
+
+__all__ = ["Classifier", "Regressor"]
+
+# Sequences whose values are checked together.
+_BLOCK_SIZE = 512
+
+
+class _Predictor:
+    """What both predictors share.
+
+    Parameters
+    ----------
+    model : Model
+        The model of the estimator.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.n_outputs_ = model.network.n_outputs
+        self.n_features_in_ = model.input.n_features_in
+        if model.input.feature_names is not None:
+            self.feature_names_in_ = model.input.feature_names
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Predict as the estimator does.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Sequences, in the form that the estimator was fitted on.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions.
+
+        Raises
+        ------
+        ValueError
+            If X is of another form, or has values that cannot be used.
+        """
+        return self._model.predict(self._sequences(X))
+
+    def predict_step(self, x_t: ArrayLike, state: Any = None) -> tuple[Any, State]:
+        """Take in one new time step, of one stream or of many, and predict.
+
+        Parameters
+        ----------
+        x_t : array-like of shape (n_features,) or (n_streams, n_features)
+            The new time step. NaN in all features is a missing step: the state stays.
+        state : tuple, default=None
+            What the call for the step before has returned; None at the start.
+
+        Returns
+        -------
+        y : number, label or ndarray
+            As ``predict`` gives it for one sample; with a first axis for the streams if ``x_t`` has
+            it.
+        state : tuple of (h, c)
+            For each layer hidden state and cell state, of shape (n_units,) or (n_streams,
+            n_units). The predictor keeps nothing.
+
+        Raises
+        ------
+        ValueError
+            If the network is bidirectional, or if shapes or values cannot be used.
+        """
+        n_features = self._model.network.n_features
+        x = _to_numbers(x_t, "x_t")
+        is_single = x.ndim == 1
+        if x.ndim not in (1, 2) or x.shape[-1] != n_features or not len(x):
+            raise ValueError(
+                f"x_t has the shape {x.shape}, but must be of shape ({n_features},) for one "
+                f"stream, or (n_streams, {n_features}) for several."
+            )
+        x = x.reshape(-1, n_features)
+        _has_missing(x[:, np.newaxis], self._model.dtype, "x_t")
+        return self._model.predict_step(x.astype(self._model.dtype), state, is_single=is_single)
+
+    def _sequences(self, X: Any) -> Sequences:
+        """Check X and give it in the form that the network reads."""
+        if isinstance(X, list | tuple) or (getattr(X, "ndim", 0) == 1 and X.dtype == object):
+            return self._from_list(list(X))
+        self._check_columns(X)
+        return self._from_array(_to_numbers(X, "X"))
+
+    def _from_list(self, X: list[Any]) -> Sequences:
+        for sequence in X:
+            self._check_columns(sequence)
+        arrays = [_to_numbers(sequence, f"X[{number}]") for number, sequence in enumerate(X)]
+        if any(array.ndim != 2 for array in arrays):
+            return self._from_array(_to_numbers(X, "X"))
+        if not any(len(array) for array in arrays):
+            raise ValueError("X has no time step at all.")
+        dtype, missing = self._model.dtype, []
+        for number, array in enumerate(arrays):
+            self._check_shape(array[np.newaxis], f"X[{number}]")
+            missing.append(_has_missing(array[np.newaxis], dtype, f"X[{number}]"))
+        return RaggedSequences(arrays, any(missing))
+
+    def _from_array(self, values: NDArray[Any]) -> DenseSequences:
+        if values.ndim not in (2, 3) or 0 in values.shape:
+            raise ValueError(
+                f"X has the shape {values.shape}, but must be of shape (n_samples, n_timesteps, "
+                "n_features) or (n_samples, n_columns), none of them 0."
+            )
+        self._check_shape(values, "X")
+        if self._model.input.n_timesteps is not None:
+            values = values.reshape(len(values), self._model.input.n_timesteps, -1)
+        dtype = self._model.dtype
+        missing = [
+            _has_missing(values[first : first + _BLOCK_SIZE], dtype, "X", first)
+            for first in range(0, len(values), _BLOCK_SIZE)
+        ]
+        return DenseSequences(values, any(missing))
+
+    def _check_shape(self, values: NDArray[Any], name: str) -> None:
+        """Hold an array to what the estimator was fitted on: 2-D or not, and how wide."""
+        n_dims = 3 if self._model.input.n_timesteps is None else 2
+        if values.ndim != n_dims or values.shape[-1] != self.n_features_in_:
+            form = (
+                "sequences of shape (n_timesteps, {})" if n_dims == 3 else "a 2-D X of {} columns"
+            )
+            raise ValueError(
+                f"The estimator was fitted on {form.format(self.n_features_in_)}, which {name} "
+                f"does not fit: {values.ndim}-D, {values.shape[-1]} in the last axis."
+            )
+
+    def _check_columns(self, X: Any) -> None:
+        """Hold a data frame to the columns that the estimator was fitted on."""
+        known = getattr(self, "feature_names_in_", None)
+        if known is not None and hasattr(X, "columns") and list(X.columns) != list(known):
+            raise ValueError(
+                f"X has the columns {list(X.columns)}, but the estimator was fitted on "
+                f"{list(known)}, in this order."
+            )
+
+
+class Regressor(_Predictor):
+    """What ``load`` gives for an :class:`~sklstm.LSTMRegressor`.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        As in the estimator: the columns of a 2-D X, else the features per time step.
+    feature_names_in_ : ndarray of shape (n_columns,)
+        Names of the columns, where the estimator was fitted on data frames.
+    n_outputs_ : int
+        Outputs of the head.
+
+    See Also
+    --------
+    load : Makes one; it is not made by hand.
+    """
+
+
+class Classifier(_Predictor):
+    """What ``load`` gives for an :class:`~sklstm.LSTMClassifier`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels.
+    n_features_in_ : int
+        As in the estimator: the columns of a 2-D X, else the features per time step.
+    feature_names_in_ : ndarray of shape (n_columns,)
+        Names of the columns, where the estimator was fitted on data frames.
+    n_outputs_ : int
+        Outputs of the head.
+
+    See Also
+    --------
+    load : Makes one; it is not made by hand.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
+        self.classes_ = model.output.classes
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Predict probabilities.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Sequences, as for ``predict``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Probability of each class, in the order of ``classes_``; for multilabel targets of
+            each label.
+        """
+        return self._model.predict_proba(self._sequences(X))
+
+
+def _to_numbers(values: Any, name: str) -> NDArray[Any]:
+    """Make real numbers of an array-like."""
+    try:
+        values = np.asarray(values)
+        if values.dtype == object:  # as data frames of mixed columns give
+            values = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of real numbers: {error}") from error
+    if values.dtype.kind not in "buif":
+        raise ValueError(f"{name} must hold real numbers, but it is of dtype {values.dtype}.")
+    return values
+
+
+def _has_missing(values: NDArray[Any], dtype: np.dtype, name: str, first: int = 0) -> bool:
+    """Tell whether any time step is missing; refuse what is not finite elsewhere.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_timesteps, n_features)
+        The values, the first sample being number ``first``.
+    dtype : dtype
+        In which they must be finite.
+    name : str
+        What they are, for the message.
+    """
+    if values.dtype.kind != "f":
+        return False
+    with np.errstate(over="ignore"):
+        values = values.astype(dtype, copy=False)
+    finite = np.isfinite(values)
+    if finite.all():
+        return False
+    missing = np.isnan(values).all(axis=2, keepdims=True)
+    bad = ~(finite | missing)
+    if bad.any():
+        sample, timestep, _ = np.argwhere(bad)[0]
+        place = (
+            f"sample {first + sample}, timestep {timestep}" if name == "X" else f"row {timestep}"
+        )
+        raise ValueError(
+            f"{name} must be finite in {dtype}, or NaN in every feature of a time step, which "
+            f"makes it a missing one; the first value that is neither is at {place}."
+        )
+    return True
