@@ -21,7 +21,7 @@ from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 from sklstm.datasets import load_airline, load_sunspots
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from _real_data import load_italy_power_demand, load_spoken_digits
+from support.real_data import load_italy_power_demand, load_spoken_digits
 
 
 def forecast_error(series, n_validation, window_size, params):

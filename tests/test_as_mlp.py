@@ -10,7 +10,6 @@ import math
 import joblib
 import numpy as np
 import pytest
-from _data import ESTIMATORS, assert_same_fit, outputs, partial_fit
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import (
     load_digits,
@@ -23,6 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import PoissonRegressor
 from sklearn.metrics import mean_poisson_deviance, roc_auc_score
 from sklearn.preprocessing import scale
+from support.data import ESTIMATORS, assert_same_fit, outputs, partial_fit
 
 from sklstm import LSTMClassifier, LSTMRegressor
 

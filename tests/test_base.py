@@ -6,7 +6,10 @@ import re
 
 import numpy as np
 import pytest
-from _data import (
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.validation import check_is_fitted
+from support.data import (
     ESTIMATORS,
     FORMS,
     Unchanged,
@@ -17,10 +20,7 @@ from _data import (
     partial_fit,
     quick,
 )
-from _reference_lstm import categorical_cross_entropy, objective, squared_error
-from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.utils.validation import check_is_fitted
+from support.reference_lstm import categorical_cross_entropy, objective, squared_error
 from threadpoolctl import threadpool_limits
 
 from sklstm import LSTMClassifier, LSTMRegressor

@@ -5,12 +5,12 @@ import pickle
 import numpy as np
 import pytest
 import sklearn
-from _data import ESTIMATORS, Unchanged, assert_same_fit, make_sequences, make_target, quick
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
+from support.data import ESTIMATORS, Unchanged, assert_same_fit, make_sequences, make_target, quick
 
 from sklstm import LSTMRegressor, SlidingWindow
 

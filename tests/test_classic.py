@@ -61,7 +61,7 @@ def test_one_cell_against_the_formulas_written_out():
 
 def frozen(name):
     """The arrays of a file in data/, where the script that made it tells what they are."""
-    with np.load(Path(__file__).parent / "data" / f"{name}.npz") as file:
+    with np.load(Path(__file__).parent / "support" / "data" / f"{name}.npz") as file:
         return dict(file)
 
 

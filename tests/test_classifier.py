@@ -5,15 +5,15 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from _data import Unchanged, assert_same_fit, make_sequences, make_target, quick
-from _reference_lstm import (
+from sklearn.exceptions import DataConversionWarning
+from support.data import Unchanged, assert_same_fit, make_sequences, make_target, quick
+from support.reference_lstm import (
     binary_cross_entropy,
     categorical_cross_entropy,
     logistic,
     network,
     objective,
 )
-from sklearn.exceptions import DataConversionWarning
 
 from sklstm import LSTMClassifier
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from _data import run_python
+from support.data import run_python
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -4,10 +4,18 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from _data import ESTIMATORS, Unchanged, assert_same_fit, make_target, outputs, partial_fit, quick
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.data import (
+    ESTIMATORS,
+    Unchanged,
+    assert_same_fit,
+    make_target,
+    outputs,
+    partial_fit,
+    quick,
+)
 
 from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 

@@ -11,11 +11,11 @@ import sys
 
 import numpy as np
 import pytest
-from _data import make_sequences, outputs, partial_fit, quick
 from interop.frameworks import ADAM, DATA, N_STEPS, NETWORKS, UNEQUAL, make_data, training_runs
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
+from support.data import make_sequences, outputs, partial_fit, quick
 
 from sklstm import LSTMClassifier, LSTMRegressor, interop
 from sklstm.interop import from_keras, from_torch, to_keras, to_onnx, to_torch

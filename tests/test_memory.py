@@ -7,7 +7,7 @@ import json
 import sys
 
 import pytest
-from _data import run_python
+from support.data import run_python
 
 pytest.importorskip("resource", reason="only Unix measures the peak memory of a process")
 

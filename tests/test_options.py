@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from _data import (
+from sklearn.metrics import mean_absolute_error
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from support.data import (
     ESTIMATORS,
     FORMS,
     assert_same_fit,
@@ -12,8 +14,6 @@ from _data import (
     partial_fit,
     quick,
 )
-from sklearn.metrics import mean_absolute_error
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from sklstm import LSTMClassifier, LSTMRegressor
 

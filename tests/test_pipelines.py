@@ -5,7 +5,6 @@ import pickle
 import joblib
 import numpy as np
 import pytest
-from _data import assert_same_fit, make_sequences, make_target, outputs, quick, run_python
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -25,6 +24,7 @@ from sklearn.model_selection import (
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.data import assert_same_fit, make_sequences, make_target, outputs, quick, run_python
 
 from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 

@@ -5,8 +5,8 @@ import pickle
 import joblib
 import numpy as np
 import pytest
-from _data import ESTIMATORS, Unchanged, make_sequences, make_target, quick, run_python
 from sklearn.exceptions import NotFittedError
+from support.data import ESTIMATORS, Unchanged, make_sequences, make_target, quick, run_python
 
 from sklstm import LSTMClassifier, LSTMRegressor
 

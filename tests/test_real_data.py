@@ -5,12 +5,12 @@ Sizes and epochs are chosen, on the training rows; everything else is as a user 
 
 import numpy as np
 import pytest
-from _real_data import load_italy_power_demand, load_spoken_digits
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.real_data import load_italy_power_demand, load_spoken_digits
 
 from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 from sklstm.datasets import load_airline, load_sunspots

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from _data import assert_same_fit, make_sequences, make_target, quick
-from _reference_lstm import network, objective, squared_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.data import assert_same_fit, make_sequences, make_target, quick
+from support.reference_lstm import network, objective, squared_error
 
 from sklstm import LSTMRegressor
 

@@ -6,7 +6,8 @@ import pickle
 import joblib
 import numpy as np
 import pytest
-from _data import (
+from sklearn.base import clone
+from support.data import (
     ESTIMATORS,
     assert_same_fit,
     make_sequences,
@@ -16,7 +17,6 @@ from _data import (
     quick,
     run_python,
 )
-from sklearn.base import clone
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.nn.training import Trainer

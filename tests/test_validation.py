@@ -6,7 +6,9 @@ from functools import cache, partial
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from _data import (
+from hypothesis import given
+from hypothesis import strategies as st
+from support.data import (
     ESTIMATORS,
     Unchanged,
     assert_same_fit,
@@ -16,8 +18,6 @@ from _data import (
     partial_fit,
     quick,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sklstm import LSTMClassifier, LSTMRegressor
 

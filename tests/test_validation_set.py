@@ -4,7 +4,11 @@ import copy
 
 import numpy as np
 import pytest
-from _data import (
+from sklearn import config_context
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from support.data import (
     ESTIMATORS,
     FORMS,
     assert_same_fit,
@@ -14,10 +18,6 @@ from _data import (
     quick,
     without_missing,
 )
-from sklearn import config_context
-from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 

@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 import pytest
-from _data import assert_same_fit, make_sequences, make_target, quick
 from sklearn.model_selection import GridSearchCV
+from support.data import assert_same_fit, make_sequences, make_target, quick
 
 # No test sends word of itself to anybody.
 os.environ.setdefault("DO_NOT_TRACK", "true")  # mlflow

@@ -7,7 +7,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from _data import (
+from support.data import (
     ESTIMATORS,
     assert_same_fit,
     make_sequences,

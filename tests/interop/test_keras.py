@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from _data import make_sequences, make_target, outputs, quick
 from interop.frameworks import NETWORKS, UNEQUAL, keras_model, make_data
+from support.data import make_sequences, make_target, outputs, quick
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.interop import from_keras, to_keras

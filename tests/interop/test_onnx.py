@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from _data import make_sequences, make_target, quick
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.data import make_sequences, make_target, quick
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.interop import register_onnx_converters, to_onnx

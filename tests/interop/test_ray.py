@@ -4,7 +4,7 @@ import os
 
 import joblib
 import pytest
-from _data import ESTIMATORS
+from support.data import ESTIMATORS
 
 ray = pytest.importorskip("ray")
 

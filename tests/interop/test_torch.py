@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from _data import make_sequences, outputs, quick
 from interop.frameworks import (
     ADAM,
     N_STEPS,
@@ -16,6 +15,7 @@ from interop.frameworks import (
     torch_outputs,
     training_runs,
 )
+from support.data import make_sequences, outputs, quick
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.interop import from_torch, to_torch

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-import _reference_lstm as reference
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from support import reference_lstm as reference
 
 from sklstm.nn import Batch, CategoricalCrossEntropy, Masks, Network, Packing, SquaredError
 from sklstm.nn.network import Workspace

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from _reference_lstm import layer
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit
+from support.reference_lstm import layer
 
 from sklstm.nn import lstm_cell, sigmoid
 

@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-import _reference_lstm as reference
 import numpy as np
 import pytest
-from _gradcheck import assert_gradient, complex_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from support import reference_lstm as reference
+from support.gradcheck import assert_gradient, complex_step
 
 from sklstm.nn import lstm, lstm_cell
 from sklstm.nn.layer import (

@@ -7,7 +7,10 @@ from functools import cache
 import joblib
 import numpy as np
 import pytest
-from _data import (
+from hypothesis import given, settings
+from hypothesis.extra.numpy import arrays
+from sklearn.base import clone
+from support.data import (
     ESTIMATORS,
     FORMS,
     Unchanged,
@@ -20,9 +23,6 @@ from _data import (
     run_python,
     without_missing,
 )
-from hypothesis import given, settings
-from hypothesis.extra.numpy import arrays
-from sklearn.base import clone
 
 from sklstm import LSTMRegressor
 
@@ -250,7 +250,7 @@ def test_a_memory_mapped_estimator_predicts_and_goes_on_learning(cls, form, tmp_
 
 IN_ANOTHER_PROCESS = """
 import joblib
-from _data import outputs, partial_fit
+from support.data import outputs, partial_fit
 
 answers = []
 for estimator, X, y in joblib.load("cases"):

@@ -5,13 +5,13 @@ And the checker itself: it must notice a gradient that is wrong.
 
 from typing import NamedTuple
 
-import _reference_lstm as reference
 import numpy as np
 import pytest
-from _gradcheck import assert_gradient, complex_step, finite_differences
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from support import reference_lstm as reference
+from support.gradcheck import assert_gradient, complex_step, finite_differences
 
 from sklstm.nn import (
     AbsoluteError,

@@ -1,9 +1,7 @@
 """Losses: values against scikit-learn, gradients against differences, and the far ends."""
 
-import _reference_lstm as reference
 import numpy as np
 import pytest
-from _gradcheck import assert_gradient, complex_step, finite_differences
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, softmax
 from sklearn._loss.loss import HuberLoss
@@ -14,6 +12,8 @@ from sklearn.metrics import (
     mean_poisson_deviance,
     mean_squared_error,
 )
+from support import reference_lstm as reference
+from support.gradcheck import assert_gradient, complex_step, finite_differences
 
 from sklstm.nn import (
     AbsoluteError,
