@@ -276,8 +276,8 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
             result = self._train(
                 model, state.restarted(), samples, rows, validation, settings, pool, report
             )
+            report.close(lambda: result)
             self._model, self._training = result.model, result.state
-            report.close()
         if result.end == "interrupted":
             messages.append(UserWarning(_INTERRUPTED))
         if result.end == "max_iter":

@@ -92,10 +92,12 @@ class EpochReport:
             )
         )
 
-    def close(self) -> None:
+    def close(self, result: Callable[[], TrainingResult]) -> None:
         """Report that training has ended."""
         if self.context is not None:
-            self.context.call_on_fit_task_end(**self.arguments, reconstruction_attributes={})
+            self.context.call_on_fit_task_end(
+                **self.arguments, reconstruction_attributes=_attributes(result)
+            )
 
 
 def _attributes(result: Callable[[], TrainingResult]) -> Callable[[], dict[str, Any]]:

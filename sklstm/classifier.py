@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import StrOptions
 
+from sklstm._docstrings import with_shared_parts
 from sklstm.base import BaseLSTM
 from sklstm.nn.cell import Floats
 from sklstm.nn.losses import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
@@ -19,130 +20,49 @@ from sklstm.validation import check_class_target, check_class_weight, is_indicat
 __all__ = ["LSTMClassifier"]
 
 
+@with_shared_parts
 class LSTMClassifier(ClassifierMixin, BaseLSTM):
     """An LSTM network for classification.
 
     Stacked LSTM layers read a sequence; a dense head gives probabilities from the last hidden
-    state: of two classes by a sigmoid, of several by a softmax, of each label of a multilabel
-    target by a sigmoid. Trained on the cross-entropy by backpropagation through time and Adam, in
-    plain NumPy.
+    state: of two classes by a sigmoid, of several classes by a softmax, of each label of a
+    multilabel target by a sigmoid. Trained on the cross-entropy by backpropagation through time
+    and Adam, in plain NumPy [1]_ [2]_.
 
     Parameters
     ----------
-    hidden_layer_sizes : int or tuple of int, default=(32,)
-        Units of each LSTM layer. Every layer reads the hidden states of the one before; the dense
-        head reads the last hidden state of the last layer.
-    bidirectional : bool, default=False
-        Make each layer a pair of LSTMs, of which one reads the sequence from its last step to its
-        first; what is above reads the hidden states of both. ``hidden_layer_sizes`` counts the
-        units of each.
-    dropout : float, default=0.0
-        Share of the hidden states that training drops on their way to the layer above and to the
-        head, drawn anew for each sequence of each batch and the same at all of its steps [3]_.
-    recurrent_dropout : float, default=0.0
-        The same for the hidden states on their way to the layer's own next step.
+    %(architecture)
     class_weight : dict, list of dict, "balanced" or None, default=None
-        Weights of the classes, which multiply those of the samples: {class: weight}, 1 for a class
-        that is not named; or "balanced", n_samples / (n_classes * samples of the class). For
-        a multilabel target a dict {0: weight, 1: weight} for every label, or a list with one for
-        each; a sample has the product of its labels' weights. They are for training: validation
-        scores do without.
-    alpha : float, default=1e-4
-        Strength of the L2 penalty ``alpha * |W|^2 / (2 * n_samples)`` on all weights but biases.
-    batch_size : int or "auto", default="auto"
-        Samples for each update; "auto" is 32.
-    learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
-        How the step size changes from epoch to epoch: not at all; divided by five where training
-        would otherwise have converged, see ``tol``, until it is below 1e-6; or along half a cosine
-        from ``learning_rate_init`` towards zero over ``max_iter`` epochs, after which, in
-        ``partial_fit``, it begins again.
-    learning_rate_init : float, default=0.01
-        Step size of Adam, at the start.
-    max_iter : int, default=200
-        Most epochs, each of which goes through all samples once.
-    shuffle : bool, default=True
-        Whether each epoch has a random order of its own. It is the order of samples that is
-        shuffled, never the time steps within one.
-    max_grad_norm : float or None, default=1.0
-        A gradient with a greater Euclidean norm is scaled down to it; None switches that off.
-    tol : float, default=1e-4
-        Training has converged once the loss, or the validation score with ``early_stopping``, has
-        not improved by ``tol`` for more than ``n_iter_no_change`` epochs in a row.
-    n_iter_no_change : int, default=10
-        See ``tol``; ``np.inf`` makes training go on for all of ``max_iter``.
+        Weights of the classes, which multiply the sample weights. A dict {class: weight} gives 1
+        to a class that it does not name. "balanced" is n_samples / (n_classes * samples of the
+        class). For a multilabel target: a dict {0: weight, 1: weight} for every label, or a list
+        with one dict per label; the weights of a sample's labels are multiplied. Validation scores
+        do not use these weights.
+    %(optimization)
     early_stopping : bool, default=False
-        Set part of the samples aside, stop when the score on them, accuracy, no longer improves,
-        and keep the weights of the best epoch.
+        Set part of the samples aside, stop when the accuracy on them no longer improves, and keep
+        the weights of the best epoch.
     validation_fraction : float, default=0.1
-        The part set aside with ``early_stopping``.
+        The fraction set aside with ``early_stopping``.
     validation_split : {"last", "random"}, default="random"
-        Which samples are set aside: the last ones, or random ones, each
-        class in proportion.
-    validation_gap : int, default=0
-        Samples left out between those to train on and those set aside by
-        ``validation_split="last"``. A target that reaches h rows ahead of its window needs h - 1.
-    beta_1, beta_2 : float, default=0.9 and 0.999
-        Decay rates of Adam's running means of the gradient and of its square.
-    epsilon : float, default=1e-8
-        Added to the denominator in Adam.
-    timesteps : int or None, default=None
-        How to read a 2-D X. None: each column is a time step of a single feature. Otherwise each
-        row holds that many time steps, one after the other, of ``n_columns / timesteps`` features.
-    dtype : {"float32", "float64"} or None, default=None
-        Precision of weights and computation. None: float32 if X is float32, else float64.
-    random_state : int, RandomState instance or None, default=None
-        Determines initial weights, the order of samples and a random validation split. The same
-        int gives the same bits.
-    verbose : bool, default=False
-        Print a line for each epoch.
-    warm_start : bool, default=False
-        Let ``fit`` go on from the weights and the optimizer's state of the last fit, with the
-        precision and, for a regressor, the standardisation of y that it chose.
+        Which samples are set aside: random ones, with the classes in proportion, or the last ones,
+        which is right for windows of a series.
+    %(validation_gap)
+    %(rest)
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels in sorted order; for multilabel targets the numbers of the columns.
-    n_features_in_ : int
-        Columns of a 2-D X, features per time step of a 3-D X or of a list.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where X has names that are all strings.
-    n_outputs_ : int
-        Outputs of the head.
-    n_layers_ : int
-        Layers, the input and the head included.
-    n_parameters_ : int
-        Weights and biases in all.
+        Class labels in sorted order; for a multilabel target the column numbers.
+    %(n_features)
     out_activation_ : str
-        What turns the head's output into predictions: "logistic" or
-        "softmax".
-    coefs_ : list of ndarray
-        Weights: for each LSTM layer in turn W_x, (4 * n_units, n_inputs), and W_h,
-        (4 * n_units, n_units), with rows in the gate order i, f, g, o, as
-        :func:`sklstm.nn.lstm` takes them; then those of the head, (n_outputs, n_units). With
-        ``bidirectional``, the two of the backward direction follow those of the forward one.
-    intercepts_ : list of ndarray
-        Biases: of each LSTM, (4 * n_units,), then of the head, (n_outputs,).
-    n_iter_ : int
-        Epochs that training has gone through.
-    t_ : int
-        Samples that training has gone through, each counted in every epoch.
-    loss_ : float
-        The last entry of ``loss_curve_``.
+        The function from the head's output to probabilities: "softmax", or "logistic" for two
+        classes and for multilabel targets.
+    %(fitted)
     loss_curve_ : list of float
-        For each epoch the mean over samples of -log p, p being the probability of the true class,
-        plus the penalty, each taken before the update that it is part of.
-    learning_rate_curve_ : list of float
-        The learning rate of each epoch.
-    best_loss_ : float or None
-        The least loss; None with ``early_stopping``.
-    validation_scores_ : list of float or None
-        The score after each epoch, with ``early_stopping``; NaN for earlier epochs, of a fit
-        without it.
-    best_validation_score_ : float or None
-        The best of those of the last call of ``fit``.
-    best_iter_ : int or None
-        The epoch that it belongs to, counted from 1, whose weights are kept.
+        For each epoch the mean over samples of -log p, where p is the probability of the true
+        class, plus the penalty; each is computed before the update that it is part of.
+    %(curves)
 
     See Also
     --------
@@ -150,19 +70,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     Notes
     -----
-    X may come as an array of shape (n_samples, n_timesteps, n_features); as a 2-D array or data
-    frame, see ``timesteps``; or as a list of arrays of shape (n_timesteps_i, n_features) where
-    lengths differ. A time step that is NaN in all features is missing: it is skipped and the state
-    passes through. X is never copied whole.
+    %(notes)
 
     References
     ----------
-    .. [1] S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
-       1997.
-    .. [2] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization",
-       ICLR 2015.
-    .. [3] Y. Gal and Z. Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
-       Neural Networks", NeurIPS 2016.
+    %(references)
 
     Examples
     --------

@@ -12,6 +12,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, d2_tweedie_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from sklstm._docstrings import with_shared_parts
 from sklstm.base import BaseLSTM
 from sklstm.nn.cell import Floats
 from sklstm.nn.losses import (
@@ -39,140 +40,59 @@ _LOSSES: dict[str, Any] = {
 _IQR_OF_NORMAL = 1.349
 
 
+@with_shared_parts
 class LSTMRegressor(RegressorMixin, BaseLSTM):
     """An LSTM network for regression.
 
     Stacked LSTM layers read a sequence; a dense head predicts one or several numbers from the last
-    hidden state. Trained by backpropagation through time and Adam, in plain NumPy.
+    hidden state. Trained by backpropagation through time and Adam, in plain NumPy [1]_ [2]_.
 
     Parameters
     ----------
-    hidden_layer_sizes : int or tuple of int, default=(32,)
-        Units of each LSTM layer. Every layer reads the hidden states of the one before; the dense
-        head reads the last hidden state of the last layer.
-    bidirectional : bool, default=False
-        Make each layer a pair of LSTMs, of which one reads the sequence from its last step to its
-        first; what is above reads the hidden states of both. ``hidden_layer_sizes`` counts the
-        units of each.
-    dropout : float, default=0.0
-        Share of the hidden states that training drops on their way to the layer above and to the
-        head, drawn anew for each sequence of each batch and the same at all of its steps [3]_.
-    recurrent_dropout : float, default=0.0
-        The same for the hidden states on their way to the layer's own next step.
+    %(architecture)
     loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
             default="squared_error"
-        What is minimised: half the squared error, which makes the mean the prediction; the absolute
-        error, which makes it the median and cares less for outliers; "huber", which is half the
-        squared error up to an error of one, in standardised units with ``normalize_y``, and
-        linear from there; half the Poisson deviance, for counts, where the prediction is
-        the exponential of the head's output and y must not be negative; or the pinball loss of
+        The loss. "squared_error" is half the squared error; the prediction is the mean.
+        "absolute_error" predicts the median and is robust to outliers. "huber" is half the squared
+        error up to an error of one, in standardised units with ``normalize_y``, and linear beyond.
+        "poisson" is half the Poisson deviance, for counts: the prediction is the exponential of
+        the head's output, and y must not be negative. "quantile" is the pinball loss of
         ``quantile``.
     quantile : float or None, default=None
-        The share of targets that is to lie below the prediction, for ``loss="quantile"`` and only
-        there.
+        The fraction of targets that should lie below the prediction. Needed by
+        ``loss="quantile"`` and accepted by no other loss.
     normalize_y : bool, default=True
         Standardise the target inside; predictions come back in its units. The squared error
-        standardises by mean and standard deviation; absolute error, "huber" and "quantile" by
-        median and interquartile range / 1.349, for which an outlier is one value among many;
-        "poisson" divides by the mean and shifts nothing.
-    alpha : float, default=1e-4
-        Strength of the L2 penalty ``alpha * |W|^2 / (2 * n_samples)`` on all weights but biases.
-    batch_size : int or "auto", default="auto"
-        Samples for each update; "auto" is 32.
-    learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
-        How the step size changes from epoch to epoch: not at all; divided by five where training
-        would otherwise have converged, see ``tol``, until it is below 1e-6; or along half a cosine
-        from ``learning_rate_init`` towards zero over ``max_iter`` epochs, after which, in
-        ``partial_fit``, it begins again.
-    learning_rate_init : float, default=0.01
-        Step size of Adam, at the start.
-    max_iter : int, default=200
-        Most epochs, each of which goes through all samples once.
-    shuffle : bool, default=True
-        Whether each epoch has a random order of its own. It is the order of samples that is
-        shuffled, never the time steps within one.
-    max_grad_norm : float or None, default=1.0
-        A gradient with a greater Euclidean norm is scaled down to it; None switches that off.
-    tol : float, default=1e-4
-        Training has converged once the loss, or the validation score with ``early_stopping``, has
-        not improved by ``tol`` for more than ``n_iter_no_change`` epochs in a row.
-    n_iter_no_change : int, default=10
-        See ``tol``; ``np.inf`` makes training go on for all of ``max_iter``.
+        uses the mean and the standard deviation; "absolute_error", "huber" and "quantile" use the
+        median and the interquartile range / 1.349, which are robust to outliers; "poisson" divides
+        by the mean and does not shift.
+    %(optimization)
     early_stopping : bool, default=False
         Set part of the samples aside, stop when the score on them no longer improves, and keep the
-        weights of the best epoch. The score is D^2, the share of the loss that is explained: R^2
-        for the squared error, :func:`~sklearn.metrics.d2_absolute_error_score` for the absolute
-        error and "huber", :func:`~sklearn.metrics.d2_tweedie_score` for "poisson",
+        weights of the best epoch. The score is D^2, the fraction of the loss that is explained:
+        R^2 for the squared error, :func:`~sklearn.metrics.d2_absolute_error_score` for the
+        absolute error and "huber", :func:`~sklearn.metrics.d2_tweedie_score` for "poisson",
         :func:`~sklearn.metrics.d2_pinball_score` for "quantile".
     validation_fraction : float, default=0.1
-        The part set aside with ``early_stopping``.
+        The fraction set aside with ``early_stopping``.
     validation_split : {"last", "random"}, default="last"
-        Which samples are set aside: the last ones, as is right for windows of a
-        series, or random ones.
-    validation_gap : int, default=0
-        Samples left out between those to train on and those set aside by
-        ``validation_split="last"``. A target that reaches h rows ahead of its window needs h - 1.
-    beta_1, beta_2 : float, default=0.9 and 0.999
-        Decay rates of Adam's running means of the gradient and of its square.
-    epsilon : float, default=1e-8
-        Added to the denominator in Adam.
-    timesteps : int or None, default=None
-        How to read a 2-D X. None: each column is a time step of a single feature. Otherwise each
-        row holds that many time steps, one after the other, of ``n_columns / timesteps`` features.
-    dtype : {"float32", "float64"} or None, default=None
-        Precision of weights and computation. None: float32 if X is float32, else float64.
-    random_state : int, RandomState instance or None, default=None
-        Determines initial weights, the order of samples and a random validation split. The same
-        int gives the same bits.
-    verbose : bool, default=False
-        Print a line for each epoch.
-    warm_start : bool, default=False
-        Let ``fit`` go on from the weights and the optimizer's state of the last fit, with the
-        precision and, for a regressor, the standardisation of y that it chose.
+        Which samples are set aside: the last ones, which is right for windows of a series, or
+        random ones.
+    %(validation_gap)
+    %(rest)
 
     Attributes
     ----------
-    n_features_in_ : int
-        Columns of a 2-D X, features per time step of a 3-D X or of a list.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where X has names that are all strings.
-    n_outputs_ : int
-        Outputs of the head.
-    n_layers_ : int
-        Layers, the input and the head included.
-    n_parameters_ : int
-        Weights and biases in all.
+    %(n_features)
     out_activation_ : str
-        What turns the head's output into predictions: "identity", or "exponential" for
+        The function from the head's output to predictions: "identity", or "exponential" for
         ``loss="poisson"``.
-    coefs_ : list of ndarray
-        Weights: for each LSTM layer in turn W_x, (4 * n_units, n_inputs), and W_h,
-        (4 * n_units, n_units), with rows in the gate order i, f, g, o, as
-        :func:`sklstm.nn.lstm` takes them; then those of the head, (n_outputs, n_units). With
-        ``bidirectional``, the two of the backward direction follow those of the forward one.
-    intercepts_ : list of ndarray
-        Biases: of each LSTM, (4 * n_units,), then of the head, (n_outputs,).
-    n_iter_ : int
-        Epochs that training has gone through.
-    t_ : int
-        Samples that training has gone through, each counted in every epoch.
-    loss_ : float
-        The last entry of ``loss_curve_``.
+    %(fitted)
     loss_curve_ : list of float
         For each epoch the mean over samples of the loss, for "squared_error" (y - y_pred)^2 / 2,
-        averaged over outputs, in standardised units with ``normalize_y``,
-        plus the penalty, each taken before the update that it is part of.
-    learning_rate_curve_ : list of float
-        The learning rate of each epoch.
-    best_loss_ : float or None
-        The least loss; None with ``early_stopping``.
-    validation_scores_ : list of float or None
-        The score after each epoch, with ``early_stopping``; NaN for earlier epochs, of a fit
-        without it.
-    best_validation_score_ : float or None
-        The best of those of the last call of ``fit``.
-    best_iter_ : int or None
-        The epoch that it belongs to, counted from 1, whose weights are kept.
+        averaged over outputs, in standardised units with ``normalize_y``, plus the penalty; each
+        is computed before the update that it is part of.
+    %(curves)
 
     See Also
     --------
@@ -181,19 +101,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     Notes
     -----
-    X may come as an array of shape (n_samples, n_timesteps, n_features); as a 2-D array or data
-    frame, see ``timesteps``; or as a list of arrays of shape (n_timesteps_i, n_features) where
-    lengths differ. A time step that is NaN in all features is missing: it is skipped and the state
-    passes through. X is never copied whole.
+    %(notes)
 
     References
     ----------
-    .. [1] S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
-       1997.
-    .. [2] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization",
-       ICLR 2015.
-    .. [3] Y. Gal and Z. Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
-       Neural Networks", NeurIPS 2016.
+    %(references)
 
     Examples
     --------

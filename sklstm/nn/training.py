@@ -314,9 +314,8 @@ def train(
     FloatingPointError
         If training diverges: the loss or its gradient is not finite, or a weight is out of bounds.
     """
-    optimizer, rng, progress = (
-        copy.deepcopy(part) for part in (state.optimizer, state.rng, state.progress)
-    )
+    optimizer, rng = copy.deepcopy(state.optimizer), copy.deepcopy(state.rng)
+    progress = replace(state.progress)
     optimizer.beta_1, optimizer.beta_2 = settings.beta_1, settings.beta_2
     optimizer.epsilon = settings.epsilon
     history = state.history.begin_call(has_validation=validation is not None)

@@ -149,7 +149,7 @@ def _model_of(estimator: Any) -> Model:
             f"save takes the estimator alone, not a {type(estimator).__name__}: save its last "
             "step, save(pipeline[-1], path), and do what the steps before it do ahead of predict."
         )
-    if not hasattr(estimator, "__sklstm_model__"):
+    if isinstance(estimator, type) or not hasattr(estimator, "__sklstm_model__"):
         raise TypeError(
             f"save takes a fitted LSTMRegressor or LSTMClassifier, not {type(estimator).__name__}."
         )
