@@ -102,7 +102,7 @@ class TorchLSTM(BaseEstimator):
             torch.nn.init.orthogonal_(W_h)
             torch.nn.init.xavier_uniform_(self.head.weight)
             if self.same_draws:
-                from sklstm.nn import Network
+                from sklstm.nn.network import Network
 
                 network = Network(n_features, (n_units,), n_outputs)
                 coefs, _ = network.unpack(network.initialize(self.rng))

@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 
 from sklstm import LSTMClassifier, LSTMRegressor
-from sklstm.nn import Network, SquaredError, lstm, lstm_cell
-from sklstm.nn.network import Workspace
+from sklstm.nn import SquaredError, lstm, lstm_cell
+from sklstm.nn.network import Network, Workspace
 from sklstm.nn.sequences import DenseSequences, RaggedSequences
 
 # One cell of three units, all four gates with the same weights, over two steps.

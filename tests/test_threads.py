@@ -8,11 +8,14 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklstm import LSTMRegressor
-from sklstm.nn import Adam, Batch, Network, Packing, SquaredError, Workspace
-from sklstm.nn.layer import _BackwardRun, unbuffered
+from sklstm.nn import Adam, SquaredError
+from sklstm.nn.layer import BackwardRun, unbuffered
+from sklstm.nn.network import Network, Workspace
+from sklstm.nn.packing import Batch, Packing
 from sklstm.nn.sequences import DenseSequences
 from sklstm.nn.threads import Threads, one_blas_thread
 from sklstm.nn.training import Trainer, TrainingSet, predict_raw
+from sklstm.nn.tuning import Tuning
 
 
 def blas_threads():
@@ -72,8 +75,7 @@ def test_what_the_other_thread_has_not_begun_the_caller_does():
 
 
 @pytest.mark.parametrize("lengths", [[20] * 70, [20] * 30 + [7] * 30 + [3] * 9 + [0]])
-def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
-    monkeypatch.setattr("sklstm.nn.layer._MIN_SUBMIT", 0)
+def test_backward_in_two_threads_gives_the_same_bits(lengths):
     rng = np.random.RandomState(0)
     network = Network(2, (64, 80), 1)
     parameters = network.initialize(rng)
@@ -84,7 +86,7 @@ def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
     with one_blas_thread():
         for n_threads in (1, 2):
             threads, gradient = Threads(n_threads), np.zeros_like(parameters)
-            workspace = Workspace(network, parameters.dtype)
+            workspace = Workspace(network, parameters.dtype, tuning=Tuning(min_threaded_sum=0))
             for _ in range(5):  # a race would not show every time
                 network.add_gradient(
                     parameters,
@@ -102,13 +104,12 @@ def test_backward_beside_itself_gives_the_same_bits(lengths, monkeypatch):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_a_chunk_that_fails_is_not_lost(n_threads, monkeypatch):
-    monkeypatch.setattr("sklstm.nn.layer._MIN_SUBMIT", 0)
+def test_the_error_of_a_failing_chunk_is_raised(n_threads, monkeypatch):
     rng = np.random.RandomState(0)
     network = Network(2, (64,), 1)
     parameters = network.initialize(rng)
     batch = Batch(rng.normal(size=(20, 2, 70)), Packing.equal(20, 70))
-    weight_gradient, n_calls = _BackwardRun.weight_gradient, 0
+    weight_gradient, n_calls = BackwardRun.weight_gradient, 0
 
     def fail_at_first(*args):
         nonlocal n_calls
@@ -117,7 +118,7 @@ def test_a_chunk_that_fails_is_not_lost(n_threads, monkeypatch):
             raise MemoryError("full")
         return weight_gradient(*args)
 
-    monkeypatch.setattr(_BackwardRun, "weight_gradient", fail_at_first)
+    monkeypatch.setattr(BackwardRun, "weight_gradient", fail_at_first)
     threads = Threads(n_threads)
     with pytest.raises(MemoryError, match="full"):
         network.add_gradient(
@@ -127,7 +128,7 @@ def test_a_chunk_that_fails_is_not_lost(n_threads, monkeypatch):
             np.ones(70),
             SquaredError(),
             np.zeros_like(parameters),
-            Workspace(network, parameters.dtype),
+            Workspace(network, parameters.dtype, tuning=Tuning(min_threaded_sum=0)),
             submit=threads.submit,
         )
     threads.close()
@@ -269,12 +270,12 @@ def test_blas_is_limited_in_every_thread_and_restored_in_any_order():
 
 @pytest.mark.parametrize("submit", [None, Threads(1).submit])
 def test_a_failing_sum_leaves_the_workspace_usable(submit, monkeypatch):
-    monkeypatch.setattr("sklstm.nn.layer._MIN_SUBMIT", 0)
     rng = np.random.RandomState(0)
     network = Network(2, (4,), 1)
     parameters = network.initialize(rng)
     batch = Batch(rng.normal(size=(8, 2, 5)), Packing.equal(8, 5))
-    workspace, arguments = Workspace(network, parameters.dtype), (np.zeros((1, 5)), np.ones(5))
+    workspace = Workspace(network, parameters.dtype, tuning=Tuning(min_threaded_sum=0))
+    arguments = np.zeros((1, 5)), np.ones(5)
 
     def gradient():
         found = np.zeros_like(parameters)
@@ -292,8 +293,8 @@ def test_a_failing_sum_leaves_the_workspace_usable(submit, monkeypatch):
     np.testing.assert_array_equal(gradient(), expected)
 
 
-def test_batches_in_one_workspace_do_not_see_each_other(monkeypatch):
-    monkeypatch.setattr("sklstm.nn.layer._HOT_SIZE", 1)  # a step in each chunk
+def test_batches_in_one_workspace_do_not_affect_each_other():
+    one_step_per_chunk = Tuning(forward_chunk=1)
     rng = np.random.RandomState(0)
     network = Network(2, (4, 3), 1, bidirectional=True)
     parameters = network.initialize(rng)
@@ -305,7 +306,8 @@ def test_batches_in_one_workspace_do_not_see_each_other(monkeypatch):
         network.add_gradient(parameters, Batch(x, packing), *arguments, found, workspace)
         return found
 
-    shared = Workspace(network, parameters.dtype)
+    shared = Workspace(network, parameters.dtype, tuning=one_step_per_chunk)
     for x in rng.normal(size=(3, 9, 2, 5)):
-        alone = gradient(x, Workspace(network, parameters.dtype))
+        workspace = Workspace(network, parameters.dtype, tuning=one_step_per_chunk)
+        alone = gradient(x, workspace)
         np.testing.assert_array_equal(gradient(x, shared), alone)

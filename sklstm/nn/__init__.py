@@ -1,6 +1,7 @@
-"""The LSTM itself, in NumPy alone: a cell, a layer, a network, losses, Adam, initialisation.
+"""The LSTM in plain NumPy: a cell, a layer over time, losses, Adam and the initialisers.
 
-Nothing here knows of scikit-learn, and importing it imports nothing but NumPy.
+Nothing here uses scikit-learn, and importing it imports nothing but NumPy. The network, the buffers
+and the training loop are in the modules of this package and are not public.
 """
 
 from sklstm.nn.cell import lstm_cell, sigmoid
@@ -15,24 +16,17 @@ from sklstm.nn.losses import (
     Poisson,
     SquaredError,
 )
-from sklstm.nn.network import Masks, Network, Workspace
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
-from sklstm.nn.packing import Batch, Packing
 
 __all__ = [
     "AbsoluteError",
     "Adam",
-    "Batch",
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",
     "Huber",
-    "Masks",
-    "Network",
-    "Packing",
     "PinballLoss",
     "Poisson",
     "SquaredError",
-    "Workspace",
     "clip_by_global_norm",
     "glorot_uniform",
     "lstm",

@@ -1,33 +1,33 @@
 """One LSTM layer over time: the forward pass, backpropagation through time, and their layout.
 
-**Features first.** The state is held as (n_units, n_sequences), a column for each sequence, so a
-gate of a step is one contiguous block and every operation runs along contiguous memory. A step
-reads one block and works in another::
+**Features first.** The state has the shape (n_units, n_sequences), with a column for each sequence.
+A gate of a step is then one contiguous block, and every operation runs along contiguous memory.
+Each step reads one block and works in another::
 
     inputs[t]  (n_inputs + n_units + 1, n_t)    [x_t; h_{t-1}; 1]
     gates      (6 * n_units, n_t)               [tanh(c_t); o; i; f; g; c_{t-1}]
 
-With the weights kept as one matrix W = [W_x W_h b], whose row blocks stand in the same order
-o, i, f, g, one matrix product a step serves all four gates and needs no bias added. That order
-puts the three sigmoids next to each other, and [i; f] and [g; c_{t-1}] line up, so that one
-multiplication gives both terms of c_t. h_t is written straight into ``inputs[t + 1]``.
+The weights are one matrix W = [W_x W_h b], whose row blocks have the same order o, i, f, g. So one
+matrix product per step computes all four gates, bias included. In this order the three sigmoids are
+adjacent, and [i; f] and [g; c_{t-1}] line up, so that one multiplication gives both terms of c_t.
+h_t is written directly into ``inputs[t + 1]``.
 
-**One tanh for all gates.** sigmoid(z) = (1 + tanh(z / 2)) / 2: the rows of o, i, f in W are halved
-once per call, and a single vectorised ``tanh`` covers the whole block.
+**One tanh for all gates.** sigmoid(z) = (1 + tanh(z / 2)) / 2: the rows of o, i and f in W are
+halved once per call, and a single vectorised ``tanh`` covers the whole block.
 
 **Packed columns.** The sequences of a batch are sorted by length, longest first, and aligned at
-their end. Then the sequences that have started by step t are the first n_t columns, n_t never
-falls, all sequences end together, and no step of padding is computed. Steps of equal n_t form a
-run; a batch of equal lengths is a single run.
+their end. The sequences that have started by step t are then the first n_t columns. All sequences
+end together, and no padding is computed. Consecutive steps of equal n_t form a run; a batch of
+equal lengths is a single run.
 
-**Derivatives on the way.** What the backward pass needs of a step are not its gates but the
-derivatives within it. Training makes them in the forward pass, a few steps at a time, while the
-gates are still in the cache, and keeps them and the inputs alone (``LayerBuffers``); a step
-backward is then four calls, which turn them into the gradients in place. Where only the state is
-wanted, nothing is kept (``StateBuffers``).
+**Derivatives in the forward pass.** The backward pass does not need the gates of a step but the
+derivatives within the step. Training computes them in the forward pass, a chunk of steps at a time,
+while the gates are still in the cache, and keeps only them and the inputs (``LayerBuffers``). A
+step of the backward pass is then four NumPy calls, which turn the derivatives into the gradients in
+place. Prediction keeps nothing per step (``StateBuffers``).
 
-**Sums beside steps.** The gradient of the weights is one product over all sequences and a chunk of
-steps, which a second thread can compute beside the steps before them.
+**Sums in a second thread.** The weight gradient is one matrix product over all sequences and a
+chunk of steps. A second thread can compute it while the first goes on to earlier steps.
 """
 
 from __future__ import annotations
@@ -35,16 +35,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
-from typing import Literal
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import repeat
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sklstm.nn.cell import Floats
 from sklstm.nn.packing import Packing
+from sklstm.nn.tuning import DEFAULT_TUNING, Tuning
 
 __all__ = [
+    "KERNEL_ORDER",
     "LayerBuffers",
     "StateBuffers",
     "backward",
@@ -54,84 +58,170 @@ __all__ = [
     "unbuffered",
 ]
 
-Step = tuple[Floats, ...]
-
 # The order of the gates in the rows of W, see above.
 KERNEL_ORDER = "oifg"
 
-# Numbers that the steps of a chunk work in. In the forward pass their derivatives are to be made
-# before they have left the cache. In the backward pass it is their gradients by the gates, enough
-# for an efficient product.
-_HOT_SIZE = 1 << 19
-_CHUNK_SIZE = 1 << 18
-
-# Products in the gradient of the weights from which a run of steps is worth a second thread; then
-# it has so many chunks at least, for two to share them, of which few wait, as each holds a sum.
-_MIN_SUBMIT = 1 << 23
-_N_CHUNKS = 4
-_N_WAITING = 4
-
-# Numbers in NumPy's buffer while a layer trains, see ``unbuffered``.
-_BUFFER_SIZE = 512
-
+# Starts a function of a chunk in another thread; what it returns waits for the result.
 Submit = Callable[[Callable[[slice], Floats], slice], Callable[[], Floats]]
 
 
 def gate_rows(n_units: int, order: str) -> NDArray[np.intp]:
-    """Row numbers that bring rows in the order i, f, g, o into another order of gates.
+    """Return the row numbers that bring rows in the order i, f, g, o into another order of gates.
 
-    The one table between the public gate order and that of the kernel, ``"oifg"``: with
-    ``rows = gate_rows(n_units, "oifg")``, ``W[rows]`` is in the kernel's order if ``W`` is in the
-    public one, and ``W_public[rows] = W_kernel`` goes back.
+    With ``rows = gate_rows(n_units, "oifg")``, ``W[rows]`` is in the kernel's order if ``W`` is in
+    the public one, and ``W_public[rows] = W_kernel`` converts back.
     """
     return np.concatenate([np.arange(n_units) + "ifgo".index(gate) * n_units for gate in order])
 
 
 @contextmanager
-def unbuffered() -> Iterator[None]:
-    """Keep NumPy from copying blocks together before it computes with them.
-
-    It does where rows lie apart and are shorter than its buffer of 8192 numbers, as gates of a
-    chunk of steps do, which takes three times as long as to go through them row by row.
-    """
-    before = np.setbufsize(_BUFFER_SIZE)
+def unbuffered(size: int = DEFAULT_TUNING.ufunc_buffer) -> Iterator[None]:
+    """Make NumPy's ufunc buffer small, which speeds up training, see ``Tuning.ufunc_buffer``."""
+    before = np.setbufsize(size)
     try:
         yield
     finally:
         np.setbufsize(before)
 
 
-def _step(
-    inputs: Floats, gates: Floats, products: Floats, c: Floats, h: Floats, h_in: Floats
-) -> Step:
-    """Lay out one step for ``forward``: views of its blocks, and where c_t and h_t go.
+@dataclass(slots=True, eq=False)  # in a loop, attributes of slots are as fast as local variables
+class Step:
+    """Views of the arrays that one time step reads and writes."""
 
-    ``products`` receives the two terms of c_t. ``h_in`` is what the next step reads, which is
-    ``h`` itself but with recurrent dropout.
+    x: Floats  # (n_inputs, n_t): x_t, the first rows of inputs
+    inputs: Floats  # (n_inputs + n_units + 1, n_t): [x_t; h_{t-1}; 1]
+    z: Floats  # (4 * n_units, n_t): z_t, then [o; i; f; g]
+    sigmoids: Floats  # (3 * n_units, n_t): [o; i; f]
+    i_f: Floats  # (2 * n_units, n_t): [i; f]
+    g_c: Floats  # (2 * n_units, n_t): [g; c_{t-1}]
+    products: Floats  # (2 * n_units, n_t): [i * g; f * c_{t-1}]
+    ig: Floats  # (n_units, n_t): i * g
+    fc: Floats  # (n_units, n_t): f * c_{t-1}
+    c: Floats  # (n_units, n_t): c_t
+    tanh_c: Floats  # (n_units, n_t): tanh(c_t)
+    o: Floats  # (n_units, n_t): o
+    h: Floats  # (n_units, n_t): h_t
+    h_next: Floats  # (n_units, n_t): what the next step reads; with recurrent dropout not h
+
+    @classmethod
+    def of(
+        cls, inputs: Floats, gates: Floats, products: Floats, c: Floats, h: Floats, h_next: Floats
+    ) -> Step:
+        """Lay a step out in its blocks ``inputs`` and ``gates``."""
+        n = len(gates) // 6
+        return cls(
+            x=inputs[: -n - 1],
+            inputs=inputs,
+            z=gates[n : 5 * n],
+            sigmoids=gates[n : 4 * n],
+            i_f=gates[2 * n : 4 * n],
+            g_c=gates[4 * n :],
+            products=products,
+            ig=products[:n],
+            fc=products[n:],
+            c=c,
+            tanh_c=gates[:n],
+            o=gates[n : 2 * n],
+            h=h,
+            h_next=h_next,
+        )
+
+
+def halve_sigmoid_rows(W: Floats, order: Literal["C", "F"] = "C") -> Floats:
+    """Return a copy of W for ``forward_steps``, in which the rows of o, i and f are halved.
+
+    ``order`` is the memory layout of the copy. BLAS multiplies a matrix in Fortran order by a
+    single column faster.
     """
-    n = len(gates) // 6
-    return (
-        inputs,
-        gates[n : 5 * n],
-        gates[n : 4 * n],
-        gates[2 * n : 4 * n],
-        gates[4 * n :],
-        products,
-        products[:n],
-        products[n:],
-        c,
-        gates[:n],
-        gates[n : 2 * n],
-        h,
-        h_in,
-    )
+    W_halved = W.copy(order)
+    W_halved[: len(W) // 4 * 3] *= np.array(0.5, W.dtype)
+    return W_halved
+
+
+def forward_steps(
+    W_halved: Floats,
+    steps: Iterable[Step],
+    mask: Floats | None = None,
+    x: Iterable[Floats] | None = None,
+    h_out: Iterable[Floats] | None = None,
+) -> None:
+    """Compute time steps one after the other: the only loop over time of the forward pass.
+
+    Parameters
+    ----------
+    W_halved : ndarray of shape (4 * n_units, n_inputs + n_units + 1)
+        [W_x W_h b], gates in the order o, i, f, g, from ``halve_sigmoid_rows``.
+    steps : iterable of Step
+        The steps, with the state before the first one in place.
+    mask : ndarray of shape (n_units, n_sequences), default=None
+        Recurrent dropout: factors of h_{t-1} on its way into the gates, the same at every step.
+    x : iterable of ndarray of shape (n_inputs, n_t), default=None
+        Input of each step. None: it is in place already.
+    h_out : iterable of ndarray of shape (n_units, n_t), default=None
+        Receives the hidden state of each step.
+    """
+    tanh, multiply, add, dot = np.tanh, np.multiply, np.add, W_halved.dot
+    half = np.array(0.5, W_halved.dtype)  # a Python number would cost more at every call
+    x_all = repeat(None) if x is None else x
+    h_out_all = repeat(None) if h_out is None else h_out
+    for step, x_t, h_out_t in zip(steps, x_all, h_out_all, strict=False):
+        if x_t is not None:
+            step.x[...] = x_t
+        # z_t = W_x x_t + W_h h_{t-1} + b
+        dot(step.inputs, step.z)  # (4 * n_units, n_t)
+        # o, i, f = sigmoid(z);  g = tanh(z_g)
+        tanh(step.z, step.z)
+        multiply(step.sigmoids, half, step.sigmoids)
+        add(step.sigmoids, half, step.sigmoids)  # (3 * n_units, n_t)
+        # c_t = i * g + f * c_{t-1}
+        multiply(step.i_f, step.g_c, step.products)  # (2 * n_units, n_t)
+        add(step.ig, step.fc, step.c)  # (n_units, n_t)
+        # h_t = o * tanh(c_t)
+        tanh(step.c, step.tanh_c)
+        multiply(step.o, step.tanh_c, step.h)  # (n_units, n_t)
+        if mask is not None:
+            multiply(step.h, mask[:, : step.h.shape[1]], step.h_next)
+        if h_out_t is not None:
+            h_out_t[...] = step.h
+
+
+class RunBlocks(NamedTuple):
+    """The arrays of one run of steps in training."""
+
+    inputs: Floats  # (n_steps, n_inputs + n_units + 1, width)
+    # Derivatives from the forward pass, which the backward pass turns into gradients.
+    tape: Floats  # (n_steps, 6 * n_units, width)
+    # One chunk after the other uses the same gates.
+    gates: Floats  # (n_steps_in_a_chunk, 6 * n_units, width)
+
+    @classmethod
+    def allocate(
+        cls, n_inputs: int, n_units: int, n_steps: int, width: int, dtype: np.dtype, chunk_size: int
+    ) -> RunBlocks:
+        """Allocate the arrays; a chunk's gates and derivatives have about ``chunk_size`` numbers.
+
+        The gates start as zeros so that c_{t-1} of a sequence that starts later is zero.
+        """
+        inputs = np.zeros((n_steps, n_inputs + n_units + 1, width), dtype)
+        inputs[:, -1] = 1
+        tape = np.empty((n_steps, 6 * n_units, width), dtype)
+        chunk = min(n_steps, max(1, chunk_size // (12 * n_units * width)))
+        return cls(inputs, tape, np.zeros((chunk, 6 * n_units, width), dtype))
+
+
+class Chunk(NamedTuple):
+    """Consecutive steps whose derivatives are computed together."""
+
+    steps: list[Step]
+    gates: Floats  # (n_steps, 6, n_units, width)
+    tape: Floats  # (n_steps, 6, n_units, width)
 
 
 class LayerBuffers:
-    """The arrays in which one layer trains on batches of one packing: every step's are kept.
+    """The arrays in which one layer trains on batches of one packing.
 
-    They are allocated once and serve every batch of that packing: a call overwrites what the one
-    before has left.
+    They are the cache that ``forward`` fills and ``backward`` reads. They are allocated once and
+    used for every batch of that packing; each call overwrites what the previous one has left.
 
     Parameters
     ----------
@@ -142,13 +232,19 @@ class LayerBuffers:
     dtype : dtype
         float32 or float64.
     dropping : bool, default=False
-        Whether ``forward`` will be given a mask: then the hidden states are kept apart from what
+        Whether ``forward`` will be given a mask. The hidden states are then kept apart from what
         the next step reads.
+    tuning : Tuning, optional
+        How the work is divided.
 
     Attributes
     ----------
+    runs : list of RunBlocks
+        The arrays of each run of steps.
+    chunks : list of Chunk
+        The steps, in order of time.
     h : list of ndarray of shape (n_units, n_t)
-        For each step, where the hidden state is left.
+        Hidden state of each step.
     h_last, c_last : ndarray of shape (n_units, n_sequences)
         State after the last step; zero for a sequence without steps.
     """
@@ -161,115 +257,120 @@ class LayerBuffers:
         dtype: np.dtype,
         *,
         dropping: bool = False,
+        tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
         self.n_inputs, self.n_units, self.packing, self.dtype = n_inputs, n_units, packing, dtype
-        n, n_rows = n_units, n_inputs + n_units + 1
-        self.inputs: list[Floats] = []  # for each run (n_steps, n_rows, width)
-        # For each run (n_steps, 6 n, width): derivatives from ``forward``, then gradients, see
-        # ``_local_derivatives`` and ``backward``.
-        self.tape: list[Floats] = []
-        hot: list[Floats] = []  # for each run (chunk, 6 n, width), used by chunk after chunk
-        for start, stop, width in packing.runs:
-            n_steps = stop - start
-            self.inputs.append(np.zeros((n_steps, n_rows, width), dtype))
-            self.inputs[-1][:, -1] = 1
-            self.tape.append(np.empty((n_steps, 6 * n, width), dtype))
-            chunk = min(n_steps, max(1, _HOT_SIZE // (12 * n * width)))
-            hot.append(np.zeros((chunk, 6 * n, width), dtype))
-        self.h_last = np.zeros((n, packing.n_sequences), dtype)
-        self.c_last = np.zeros((n, packing.n_sequences), dtype)
-
-        # The blocks of every step. Behind the last stands the state that the layer ends in.
-        inputs, tape = (
-            [block for run in runs for block in run] for runs in (self.inputs, self.tape)
-        )
-        gates = [
-            hot[r][k % len(hot[r])]
-            for r, run in enumerate(packing.runs)
-            for k in range(run.stop - run.start)
+        self.tuning = tuning
+        self.runs = [
+            RunBlocks.allocate(
+                n_inputs, n_units, run.stop - run.start, run.width, dtype, tuning.forward_chunk
+            )
+            for run in packing.runs
         ]
-        h_slots = [*(block[n_inputs:-1] for block in inputs), self.h_last]
-        c_slots = [*(block[5 * n :] for block in gates), self.c_last]
-        # h_t and c_t lie in the next step's blocks, which may be wider than this step's.
-        self.h = h_in = [h_slots[t + 1][:, :width] for t, width in enumerate(packing.widths)]
-        if dropping:
-            self.h = [np.empty((n, width), dtype) for width in packing.widths[:-1]] + h_in[-1:]
-            h_in = [*h_in[:-1], *(np.empty_like(h) for h in h_in[-1:])]  # nothing reads the last
+        self.h_last = np.zeros((n_units, packing.n_sequences), dtype)
+        self.c_last = np.zeros((n_units, packing.n_sequences), dtype)
+
+        # Where each step looks for the state before it, and at the end the state after the last.
+        inputs = [block for run in self.runs for block in run.inputs]
+        gates = [run.gates[k % len(run.gates)] for run in self.runs for k in range(len(run.inputs))]
+        h_before = [*(block[n_inputs:-1] for block in inputs), self.h_last]
+        c_before = [*(block[5 * n_units :] for block in gates), self.c_last]
+        self._initial_states = self._views_of_initial_states(h_before, c_before)
+        self.h, h_next = self._views_of_hidden_states(h_before, dropping=dropping)
         steps = [
-            _step(
+            Step.of(
                 inputs[t],
                 gates[t],
-                tape[t][2 * n : 4 * n],
-                c_slots[t + 1][:, :width],
-                self.h[t],
-                h_in[t],
+                products=tape_t[2 * n_units : 4 * n_units],
+                # c_t lies in the next step's block, which may be wider than this step's.
+                c=c_before[t + 1][:, : packing.widths[t]],
+                h=self.h[t],
+                h_next=h_next[t],
             )
-            for t, width in enumerate(packing.widths)
+            for t, tape_t in enumerate(block for run in self.runs for block in run.tape)
         ]
-        self._chunks: list[tuple[list[Step], Floats, Floats]] = []
-        for r, (start, stop, width) in enumerate(packing.runs):
-            for first in range(start, stop, len(hot[r])):
-                last = min(first + len(hot[r]), stop)
-                shape = last - first, 6, n, width
-                self._chunks.append(
-                    (
-                        steps[first:last],
-                        hot[r][: last - first].reshape(shape),
-                        self.tape[r][first - start : last - start].reshape(shape),
-                    )
-                )
-        # Where a sequence starts, the state before it is zero.
-        firsts = [*(run.start for run in packing.runs), len(packing.widths)]
-        widths = [0, *packing.widths]
-        self._starts = [
-            view
-            for t in firsts
-            for view in (h_slots[t][:, widths[t] :], c_slots[t][:, widths[t] :])
-        ]
+        self.chunks = self._chunks_of(steps)
 
-    def steps(self) -> Iterator[Step]:
-        """Give the steps to ``forward``; behind each chunk of them, make its derivatives."""
-        for steps, gates, derivatives in self._chunks:
-            yield from steps
-            _local_derivatives(gates, derivatives)
+    def _views_of_hidden_states(
+        self, h_before: list[Floats], *, dropping: bool
+    ) -> tuple[list[Floats], list[Floats]]:
+        """Return for each step where h_t goes and where the next step reads it."""
+        # The next step's block may be wider than this step's.
+        h_next = [h_before[t + 1][:, :width] for t, width in enumerate(self.packing.widths)]
+        if not dropping:
+            return h_next, h_next
+        # The mask is on what the next step reads, not on the hidden states that others read.
+        widths = self.packing.widths[:-1]
+        h = [np.empty((self.n_units, width), self.dtype) for width in widths] + h_next[-1:]
+        unread = [np.empty_like(h_last) for h_last in h_next[-1:]]  # after the last step
+        return h, [*h_next[:-1], *unread]
+
+    def _views_of_initial_states(
+        self, h_before: list[Floats], c_before: list[Floats]
+    ) -> list[Floats]:
+        """Return the columns of sequences that start at a step, where they start."""
+        widths = [0, *self.packing.widths]
+        first_steps = [*(run.start for run in self.packing.runs), len(self.packing.widths)]
+        return [states[t][:, widths[t] :] for t in first_steps for states in (h_before, c_before)]
+
+    def _chunks_of(self, steps: list[Step]) -> list[Chunk]:
+        """Divide the steps into chunks."""
+        chunks = []
+        for run, blocks in zip(self.packing.runs, self.runs, strict=True):
+            n_steps = len(blocks.gates)
+            for start in range(run.start, run.stop, n_steps):
+                stop = min(start + n_steps, run.stop)
+                shape = stop - start, 6, self.n_units, run.width
+                gates = blocks.gates[: stop - start].reshape(shape)
+                tape = blocks.tape[start - run.start : stop - run.start].reshape(shape)
+                chunks.append(Chunk(steps[start:stop], gates, tape))
+        return chunks
 
     @cached_property
-    def backward_runs(self) -> list[_BackwardRun]:
+    def backward_runs(self) -> list[BackwardRun]:
         """The runs, as ``backward`` goes through them."""
-        return [_BackwardRun(*blocks) for blocks in zip(self.tape, self.inputs, strict=True)]
+        return [BackwardRun(run.tape, run.inputs, self.tuning) for run in self.runs]
 
     @cached_property
     def room(self) -> deque[Floats]:
-        """Room for the factors of ``_BackwardRun.weight_gradient``, for each of two threads."""
+        """Scratch arrays for ``BackwardRun.weight_gradient``, one for each of two threads."""
         n_columns = max((run.n_columns for run in self.backward_runs), default=0)
         size = (self.n_inputs + 5 * self.n_units + 1) * n_columns
         return deque(np.empty((2, size), self.dtype))
 
     @cached_property
     def dx(self) -> Floats:
-        """Room for the gradient by the input, (n_timesteps, n_inputs, n_sequences)."""
+        """Gradient with respect to the input, of shape (n_timesteps, n_inputs, n_sequences)."""
         shape = len(self.packing.widths), self.n_inputs, self.packing.n_sequences
         return np.zeros(shape, self.dtype)
 
     def load(self, x: Floats) -> None:
-        """Put in the input of a batch.
+        """Copy the input of a batch into place, and set the state before it to zero.
 
         Parameters
         ----------
         x : ndarray of shape (n_timesteps, n_inputs, n_sequences)
             Only the columns that are active at a step are read.
         """
-        for inputs, (start, stop, width) in zip(self.inputs, self.packing.runs, strict=True):
-            inputs[:, : self.n_inputs] = x[start:stop, :, :width]
-
-    def reset(self) -> None:
-        """Make the state before every sequence's first step zero."""
-        for view in self._starts:
+        for blocks, (start, stop, width) in zip(self.runs, self.packing.runs, strict=True):
+            blocks.inputs[:, : self.n_inputs] = x[start:stop, :, :width]
+        for view in self._initial_states:
             view[...] = 0
+
+    def copy_hidden_states(self, out: Floats) -> None:
+        """Copy the hidden states of all steps into an array.
+
+        Parameters
+        ----------
+        out : ndarray of shape (n_timesteps, n_units, n_sequences)
+            Only the columns that are active at a step are written.
+        """
+        for out_t, h_t, width in zip(out, self.h, self.packing.widths, strict=True):
+            out_t[:, :width] = h_t
 
 
 class StateBuffers:
-    """The arrays in which one layer runs when only its state is wanted: each step reuses them.
+    """The arrays in which one layer predicts: every step uses the same ones.
 
     Parameters
     ----------
@@ -281,105 +382,119 @@ class StateBuffers:
     Attributes
     ----------
     h, c : ndarray of shape (n_units, width)
-        State, of the sequences that have started.
+        State of the sequences that have started.
     """
 
     def __init__(self, n_inputs: int, n_units: int, dtype: np.dtype) -> None:
         self.n_inputs, self.n_units, self.dtype = n_inputs, n_units, dtype
         self.h = self.c = np.empty((n_units, 0), dtype)  # none has started
 
+    def run(
+        self,
+        W: Floats,
+        x: Floats,
+        packing: Packing,
+        *,
+        state: tuple[Floats, Floats] | None = None,
+        h_out: Floats | None = None,
+        order: Literal["C", "F"] = "C",
+    ) -> Floats:
+        """Run the layer over a batch and keep nothing but the last state.
+
+        Parameters
+        ----------
+        W : ndarray of shape (4 * n_units, n_inputs + n_units + 1)
+            [W_x W_h b], gates in the order o, i, f, g.
+        x : ndarray of shape (n_timesteps, n_inputs, n_sequences)
+            Only the columns that are active at a step are read.
+        packing : Packing
+            How the batch lies in columns.
+        state : tuple (h, c) of ndarray of shape (n_units, n_sequences), default=None
+            State before the first step; zero if None. Given, all sequences must have the same
+            length.
+        h_out : ndarray of shape (n_timesteps, n_units, n_sequences), default=None
+            Receives the hidden states of all steps.
+        order : {"C", "F"}, default="C"
+            Memory layout of the weights, see ``halve_sigmoid_rows``.
+
+        Returns
+        -------
+        ndarray of shape (n_units, n_sequences)
+            Last hidden state: ``self.h``, which the next call overwrites.
+        """
+        W_halved = halve_sigmoid_rows(W, order)
+        self._start(packing.widths[0] if packing.widths else packing.n_sequences, state)
+        for start, stop, width in packing.runs:
+            self._widen(width)
+            forward_steps(
+                W_halved,
+                repeat(self._step),
+                x=x[start:stop, :, :width],
+                h_out=None if h_out is None else h_out[start:stop, :, :width],
+            )
+        self._widen(packing.n_sequences)
+        return self.h
+
+    def _start(self, width: int, state: tuple[Floats, Floats] | None) -> None:
+        """Set the state before the first step."""
+        if self.h.shape[1] != width:
+            self._allocate(width)
+        self.h[...], self.c[...] = (0, 0) if state is None else state
+
+    def _widen(self, width: int) -> None:
+        """Let more sequences start, from a state of zero."""
+        h, c = self.h, self.c
+        n_started = h.shape[1]
+        if width != n_started:
+            self._allocate(width)
+            self.h[:, :n_started], self.c[:, :n_started] = h, c
+
     def _allocate(self, width: int) -> None:
         n = self.n_units
         inputs = np.zeros((self.n_inputs + n + 1, width), self.dtype)
         inputs[-1] = 1
         gates = np.zeros((6 * n, width), self.dtype)
-        self._x, self.h, self.c = (
-            inputs[: self.n_inputs],
-            inputs[self.n_inputs : -1],
-            gates[5 * n :],
-        )
+        self.h, self.c = inputs[self.n_inputs : -1], gates[5 * n :]
         products = np.empty((2 * n, width), self.dtype)
-        self._step = _step(inputs, gates, products, self.c, self.h, self.h)
-
-    def _widen(self, width: int) -> None:
-        """Let more sequences start; their state is zero."""
-        h, c = self.h, self.c
-        started = h.shape[1]
-        if width != started:
-            self._allocate(width)
-            self.h[:, :started], self.c[:, :started] = h, c
-
-    def start(self, n_sequences: int, state: tuple[Floats, Floats] | None = None) -> None:
-        """Make the given state (h, c), or zero, the one before the first step."""
-        if self.h.shape[1] != n_sequences:
-            self._allocate(n_sequences)
-        self.h[...], self.c[...] = (0, 0) if state is None else state
-
-    def steps(self, x: Floats, packing: Packing, h_out: Floats | None = None) -> Iterator[Step]:
-        """Give the steps of a batch to ``forward``, one after the other.
-
-        Parameters
-        ----------
-        x : ndarray of shape (n_timesteps, n_inputs, n_sequences)
-            Only the columns that are active at a step are read.
-        packing : Packing
-            How the batch lies in columns.
-        h_out : ndarray of shape (n_timesteps, n_units, n_sequences), default=None
-            Receives the hidden states.
-        """
-        for start, stop, width in packing.runs:
-            self._widen(width)
-            load, step = self._x, self._step
-            for t, x_t in enumerate(x[start:stop, :, :width], start):
-                load[...] = x_t
-                yield step
-                if h_out is not None:
-                    h_out[t, :, :width] = self.h
-        self._widen(packing.n_sequences)
+        self._step = Step.of(inputs, gates, products, c=self.c, h=self.h, h_next=self.h)
 
 
 def forward(
     W: Floats,
-    steps: Iterable[Step],
+    x: Floats,
+    buffers: LayerBuffers,
+    *,
     mask: Floats | None = None,
-    order: Literal["C", "F"] = "C",
-) -> None:
-    """Run a layer over steps whose input and initial state are in place.
+    h_out: Floats | None = None,
+) -> Floats:
+    """Run a layer over a batch and keep what ``backward`` needs.
 
     Parameters
     ----------
     W : ndarray of shape (4 * n_units, n_inputs + n_units + 1)
         [W_x W_h b], gates in the order o, i, f, g.
-    steps : iterable of tuple of ndarray
-        ``LayerBuffers.steps``, where all that ``backward`` needs is left, or what
-        ``StateBuffers.steps`` gives.
+    x : ndarray of shape (n_timesteps, n_inputs, n_sequences)
+        Only the columns that are active at a step are read.
+    buffers : LayerBuffers
+        Filled for ``backward``.
     mask : ndarray of shape (n_units, n_sequences), default=None
-        Recurrent dropout: what h_{t-1} is multiplied by on its way into the gates, the same at
-        every step.
-    order : {"C", "F"}, default="C"
-        How the weights lie in memory while they are used. BLAS multiplies a single column faster
-        in Fortran order.
+        Recurrent dropout, see ``forward_steps``.
+    h_out : ndarray of shape (n_timesteps, n_units, n_sequences), default=None
+        Receives the hidden states of all steps.
+
+    Returns
+    -------
+    ndarray of shape (n_units, n_sequences)
+        Last hidden state: ``buffers.h_last``.
     """
-    tanh, multiply, add = np.tanh, np.multiply, np.add
-    half = np.array(0.5, W.dtype)  # an array: a Python number costs more at every call
-    scaled = W.copy(order)
-    scaled[: len(W) // 4 * 3] *= half
-    dot = scaled.dot
-    for inputs, z, oif, i_f, g_c, products, ig, fc, c, tanh_c, o, h, h_in in steps:
-        # z_t = W_x x_t + W_h h_{t-1} + b
-        dot(inputs, z)  # (4 * n_units, n_t)
-        # o, i, f = sigmoid(z);  g = tanh(z_g)
-        tanh(z, z)
-        multiply(oif, half, oif)
-        add(oif, half, oif)  # (3 * n_units, n_t)
-        # c_t = i * g + f * c_{t-1}
-        multiply(i_f, g_c, products)  # (2 * n_units, n_t)
-        add(ig, fc, c)  # (n_units, n_t)
-        # h_t = o * tanh(c_t)
-        tanh(c, tanh_c)
-        multiply(o, tanh_c, h)  # (n_units, n_t)
-        if mask is not None:
-            multiply(h, mask[:, : h.shape[1]], h_in)
+    buffers.load(x)
+    W_halved = halve_sigmoid_rows(W)
+    for chunk in buffers.chunks:
+        forward_steps(W_halved, chunk.steps, mask)
+        local_derivatives(chunk.gates, out=chunk.tape)
+    if h_out is not None:
+        buffers.copy_hidden_states(h_out)
+    return buffers.h_last
 
 
 def backward(
@@ -393,99 +508,137 @@ def backward(
     mask: Floats | None = None,
     submit: Submit | None = None,
 ) -> None:
-    """Backpropagate through the batch that ``forward`` has just been run on.
+    """Backpropagate through the batch of the last call of ``forward``.
 
     Parameters
     ----------
     W : ndarray of shape (4 * n_units, n_inputs + n_units + 1)
         The weights that ``forward`` was given.
     buffers : LayerBuffers
-        As ``forward`` has left them.
+        From ``forward``; what it has kept is overwritten.
     dW : ndarray of shape (4 * n_units, n_inputs + n_units + 1)
-        The gradient of the loss by W is added to it.
+        The gradient of the loss with respect to W is added to it.
     dh_last : ndarray of shape (n_units, n_sequences), default=None
-        Gradient of the loss by the last hidden state, where that is used.
+        Gradient of the loss with respect to the last hidden state; zero if None.
     dh : ndarray of shape (n_timesteps, n_units, n_sequences), default=None
-        Gradient of the loss by the hidden states of every step, where they are used.
+        Gradient of the loss with respect to the hidden states of all steps; zero if None.
     with_dx : bool, default=False
-        Whether the gradient by the input is wanted, in ``buffers.dx``.
+        Whether to compute the gradient with respect to the input, in ``buffers.dx``.
     mask : ndarray of shape (n_units, n_sequences), default=None
         The mask that ``forward`` was given.
     submit : callable, default=None
-        Starts a function on one other thread, behind what was started before, and returns a
-        function that gives the result. With None all is done here; the numbers are the same.
+        Starts a function in one other thread, after those it was given before, and returns a
+        function that waits for the result. None computes everything in this thread, with the same
+        result.
     """
     W_x_T, W_h_T = np.split(np.ascontiguousarray(W[:, :-1].T), [buffers.n_inputs])
+    sums = PendingSums(dW, buffers.tuning.n_pending)
     dc_last = None
     for (start, stop, width), run in zip(
         reversed(buffers.packing.runs), reversed(buffers.backward_runs), strict=True
     ):
-        # What the steps behind this run pass back; columns that start there go no further.
+        # The later run is at least as wide: of its columns, the first ones started before it.
         run.begin(dh_last, dc_last)
         dh_run = None if dh is None else dh[start:stop, :, :width]
         dx_run = buffers.dx[start:stop, :, :width] if with_dx else None
         mask_run = None if mask is None else mask[:, :width]
-
-        def collect(chunk: slice, run: _BackwardRun = run, dx: Floats | None = dx_run) -> Floats:
-            if dx is not None:
-                # dx_t = W_x^T dz_t
-                np.matmul(W_x_T, run.dz[chunk], out=dx[chunk])
-            return run.weight_gradient(chunk, buffers.room)
-
-        results: deque[Callable[[], Floats]] = deque()
+        gradients = partial(run.gradients, W_x_T=W_x_T, dx=dx_run, room=buffers.room)
         for chunk in run.chunks:
             run.go_back(chunk, W_h_T, dh_run, mask_run)
             if submit is None or not run.is_large:
-                dW += collect(chunk)
-                continue
-            results.append(submit(collect, chunk))
-            if len(results) > _N_WAITING:
-                dW += results.popleft()()
-        # The last first: what the other thread has not begun to do is then done here.
-        for dW_chunk in reversed([result() for result in reversed(results)]):
-            dW += dW_chunk
+                dW += gradients(chunk)
+            else:
+                sums.append(submit(gradients, chunk))
+        sums.finish()
         dh_last, dc_last = run.dh, run.dc
 
 
-class _BackwardRun:
-    """A run of steps on the way back, in the arrays that the forward pass has left.
+class PendingSums:
+    """Arrays that another thread computes, and that are added to a total in a fixed order.
+
+    Parameters
+    ----------
+    total : ndarray
+        Changed in place.
+    n_pending : int
+        How many may wait.
+    """
+
+    def __init__(self, total: Floats, n_pending: int) -> None:
+        self._total, self._n_pending = total, n_pending
+        self._results: deque[Callable[[], Floats]] = deque()
+
+    def append(self, result: Callable[[], Floats]) -> None:
+        """Add what ``result`` returns, now or later; wait for the oldest if too many wait."""
+        self._results.append(result)
+        if len(self._results) > self._n_pending:
+            self._total += self._results.popleft()()
+
+    def finish(self) -> None:
+        """Add all that still wait."""
+        # Ask for the last first: this thread computes those that the other has not begun.
+        arrays = [result() for result in reversed(self._results)]
+        self._results.clear()
+        for array in reversed(arrays):
+            self._total += array
+
+
+class BackwardStep(NamedTuple):
+    """Views of the factors of a step, and of the gradients that they become in place."""
+
+    Q_N: Floats  # (2, n_units, n_t): [Q; N], then [dc_t; dz_o]
+    M: Floats  # (4, n_units, n_t): M, then [dz_i; dz_f; dz_g; dc_{t-1}]
+    dc: Floats  # (n_units, n_t): dc_t
+    dc_row: Floats  # (1, n_units, n_t): dc_t
+    dz: Floats  # (4 * n_units, n_t): gradient with respect to z_t, gates as in W
+    dc_before: Floats  # (n_units, n_t): dc_{t-1}
+
+
+class BackwardRun:
+    """A run of steps in the backward pass.
+
+    Parameters
+    ----------
+    tape : ndarray of shape (n_steps, 6 * n_units, width)
+        Derivatives from the forward pass, overwritten with the gradients.
+    inputs : ndarray of shape (n_steps, n_inputs + n_units + 1, width)
+        Inputs from the forward pass.
+    tuning : Tuning, optional
+        How the run is divided into chunks.
 
     Attributes
     ----------
     chunks : list of slice
-        The run cut into pieces, the last steps first.
+        The run divided into chunks, the last steps first.
     n_columns : int
-        Steps times sequences in the largest of them.
+        Steps times sequences in the largest chunk.
     is_large : bool
-        Whether a second thread is worth it.
-    steps : list of tuple of ndarray
-        For each step views of (Q_N, M, dc_t, dc_row, dz, dc_prev): the factors, and what they
-        become.
+        Whether a second thread pays.
     dz : ndarray of shape (n_steps, 4 * n_units, width)
-        Where the gradients by the gates are left, gates as in W.
+        Gradient with respect to z_t, gates as in W.
     dh, dc : ndarray of shape (n_units, width)
-        Gradients by the state, at the step that has been reached.
+        Gradient with respect to the state before the last step that was gone through.
     """
 
-    def __init__(self, tape: Floats, inputs: Floats) -> None:
+    def __init__(self, tape: Floats, inputs: Floats, tuning: Tuning = DEFAULT_TUNING) -> None:
         n_steps, n_rows, width = inputs.shape
         n = tape.shape[1] // 6
         self.inputs, self.dz = inputs, tape[:, n : 5 * n]
-        self.steps = [
-            (block[:2], block[2:], block[0], block[:1], dz, block[5])
+        self._steps = [
+            BackwardStep(block[:2], block[2:], block[0], block[:1], dz, block[5])
             for block, dz in zip(tape.reshape(n_steps, 6, n, width), self.dz, strict=True)
         ]
-        self.is_large = 4 * n * n_rows * n_steps * width >= _MIN_SUBMIT
-        chunk = min(n_steps, max(1, _CHUNK_SIZE // (4 * n * width)))
+        self.is_large = 4 * n * n_rows * n_steps * width >= tuning.min_threaded_sum
+        chunk = min(n_steps, max(1, tuning.backward_chunk // (4 * n * width)))
         if self.is_large:
-            chunk = min(chunk, -(-n_steps // _N_CHUNKS))
+            chunk = min(chunk, -(-n_steps // tuning.n_chunks))
         self.chunks = [slice(max(0, last - chunk), last) for last in range(n_steps, 0, -chunk)]
         self.n_columns = chunk * width
         self.dh = np.empty((n, width), tape.dtype)
         self.dc = self._dc_last = np.empty((n, width), tape.dtype)
 
     def begin(self, dh: Floats | None, dc: Floats | None) -> None:
-        """Take over the gradient by the state behind the run; None is zero."""
+        """Set the gradient with respect to the state after the run; None is zero."""
         width = self.dh.shape[1]
         self.dc = self._dc_last
         self.dh[...] = 0 if dh is None else dh[:, :width]
@@ -496,10 +649,10 @@ class _BackwardRun:
         dot, multiply, add = W_h_T.dot, np.multiply, np.add
         dh_t, dc_next = self.dh, self.dc
         for k in reversed(range(chunk.start, chunk.stop)):
-            Q_N, M, dc_t, dc_row, dz, dc_prev = self.steps[k]
+            Q_N, M, dc_t, dc_row, dz, dc_before = self._steps[k]
             if dh is not None:
                 add(dh_t, dh[k], dh_t)
-            # dc_t = dh_t * Q + (dc_t of the step behind);  dz_o = dh_t * N
+            # dc_t = dh_t * Q + (dc_t of the next step);  dz_o = dh_t * N
             multiply(dh_t, Q_N, Q_N)  # (2, n_units, n_t)
             add(dc_t, dc_next, dc_t)
             # [dz_i; dz_f; dz_g; dc_{t-1}] = dc_t * M
@@ -508,37 +661,46 @@ class _BackwardRun:
             dot(dz, dh_t)  # (n_units, n_t)
             if mask is not None:
                 multiply(dh_t, mask, dh_t)
-            dc_next = dc_prev
+            dc_next = dc_before
         self.dc = dc_next
 
+    def gradients(
+        self, chunk: slice, W_x_T: Floats, dx: Floats | None, room: deque[Floats]
+    ) -> Floats:
+        """Compute the gradients of a chunk with respect to its input, in ``dx``, and to W."""
+        if dx is not None:
+            # dx_t = W_x^T dz_t
+            np.matmul(W_x_T, self.dz[chunk], out=dx[chunk])  # (n_steps, n_inputs, width)
+        return self.weight_gradient(chunk, room)
+
     def weight_gradient(self, chunk: slice, room: deque[Floats]) -> Floats:
-        """Sum up the gradient by W over the steps of a chunk."""
+        """Compute the gradient with respect to W, summed over the steps of a chunk."""
         blocks, taken = self.dz[chunk], room.pop()
         try:
             # dW = sum over t of dz_t [x_t; h_{t-1}; 1]^T: one product over all steps and sequences
-            dz = _side_by_side(blocks, taken)
+            dz = _side_by_side(blocks, taken)  # (4 * n_units, n_steps * width)
             inputs = _side_by_side(self.inputs[chunk], taken[blocks.size :])
-            dW: Floats = dz.dot(inputs.T)
+            dW: Floats = dz.dot(inputs.T)  # (4 * n_units, n_inputs + n_units + 1)
         finally:
             room.append(taken)
         return dW
 
 
 def _side_by_side(blocks: Floats, out: Floats) -> Floats:
-    """Copy blocks (n_steps, n_rows, width) to the front of ``out``: (n_rows, n_steps * width)."""
+    """Copy blocks (n_steps, n_rows, width) to the start of ``out``: (n_rows, n_steps * width)."""
     n_steps, n_rows, width = blocks.shape
     joined = out[: blocks.size].reshape(n_rows, n_steps, width)
     joined[...] = blocks.transpose(1, 0, 2)
     return joined.reshape(n_rows, n_steps * width)
 
 
-def _local_derivatives(gates: Floats, out: Floats) -> None:
-    """Compute the derivatives within a cell, which need no gradient from outside.
+def local_derivatives(gates: Floats, out: Floats) -> None:
+    """Compute the derivatives within the steps of a chunk, which need no gradient from outside.
 
     Parameters
     ----------
     gates : ndarray of shape (n_steps, 6, n_units, n_t)
-        As ``forward`` has left them; used as scratch space but for c.
+        From ``forward_steps``; used as scratch space, except for c.
     out : ndarray of shape (n_steps, 6, n_units, n_t)
         Holds P = [i g; f c_{t-1}] in the rows of M_i and M_f. Receives [Q; N; M_i; M_f; M_g; M_c]::
 
@@ -546,8 +708,9 @@ def _local_derivatives(gates: Floats, out: Floats) -> None:
             N = dh_t / dz_o = tanh(c_t) o (1 - o)
             M = dc_t / d[z_i; z_f; z_g; c_{t-1}] = [i g (1 - i); f c_{t-1} (1 - f); i (1 - g^2); f]
     """
-    tanh_c_o, o, o_h, i, h = gates[:, :2], gates[:, 1], gates[:, 1:3], gates[:, 2], gates[:, 2]
-    i_f, f, g = gates[:, 2:4], gates[:, 3], gates[:, 4]
+    tanh_c, o, i, f, g = (gates[:, k] for k in range(5))  # (n_steps, n_units, n_t) each
+    h = i  # h takes the place of i, when i is no longer needed
+    tanh_c_o, o_h, i_f = gates[:, :2], gates[:, 1:3], gates[:, 2:4]
     Q_N, P, M_g, M_c = out[:, :2], out[:, 2:4], out[:, 4], out[:, 5]
 
     # [M_i; M_f] = P - P * [i; f];  M_g = i - (i g) g
@@ -556,8 +719,8 @@ def _local_derivatives(gates: Floats, out: Floats) -> None:
     np.subtract(i, M_g, out=M_g)
     np.subtract(P, P_if, out=P)
     M_c[...] = f
-    # [Q; N] = [o; h] - h * [tanh(c_t); o],  where h takes the place of i
-    np.multiply(o, gates[:, 0], out=h)
+    # [Q; N] = [o; h] - h * [tanh(c_t); o]
+    np.multiply(o, tanh_c, out=h)
     np.multiply(gates[:, 2:3], tanh_c_o, out=Q_N)
     np.subtract(o_h, Q_N, out=Q_N)
 
@@ -650,10 +813,12 @@ def lstm(
     W = np.column_stack([W_x, W_h, b]).astype(dtype, copy=False)
     h_out = np.empty((n_timesteps, n_units, n_samples), dtype) if return_sequences else None
     buffers = StateBuffers(n_features, n_units, np.dtype(dtype))
-    buffers.start(n_samples, state)
-    packing = Packing.equal(n_timesteps, n_samples)
-    forward(
-        W[gate_rows(n_units, KERNEL_ORDER)], buffers.steps(x.transpose(0, 2, 1), packing, h_out)
+    buffers.run(
+        W[gate_rows(n_units, KERNEL_ORDER)],
+        x.transpose(0, 2, 1),
+        Packing.equal(n_timesteps, n_samples),
+        state=state,
+        h_out=h_out,
     )
 
     h, c = buffers.h.T, buffers.c.T  # (n_samples, n_units)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sklstm.nn import head
 from sklstm.nn.cell import Floats
 from sklstm.nn.initializers import glorot_uniform, lstm_biases, orthogonal
 from sklstm.nn.layer import (
@@ -23,29 +24,26 @@ from sklstm.nn.layer import (
 )
 from sklstm.nn.losses import Loss
 from sklstm.nn.packing import Batch, Packing, reversed_in_time
+from sklstm.nn.tuning import DEFAULT_TUNING, Tuning
 
 __all__ = ["Masks", "Network", "Workspace"]
 
-# Numbers that the forward pass may keep for the backward pass. More columns at a time than this
-# allows would only leave the cache sooner; so batches of any size cost the same memory.
-_TAPE_SIZE = 1 << 22
-_MIN_COLUMNS = 64
-
-# For a single sequence it pays to bring weights into Fortran order: from some steps on, and as far
-# as they fit into the cache.
-_MIN_STEPS, _MAX_SIZE = 16, 1 << 17
+# Runs the LSTM of a given number on an input of shape (n_timesteps, n_inputs, n_sequences). Writes
+# its hidden states into an array of shape (n_timesteps, n_units, n_sequences), unless that is None,
+# and returns the last one.
+RunLSTM = Callable[[int, Floats, Floats | None], Floats]
 
 
 @dataclass(frozen=True)
 class Masks:
-    """Dropout: factors, 0 or 1 / (1 - dropout), the same at every step of a sequence [1]_.
+    """Dropout masks: factors 0 or 1 / (1 - dropout), the same at every step of a sequence [1]_.
 
     Parameters
     ----------
     outputs : list of ndarray of shape (n_directions * n_units, n_sequences), or None
-        For each layer, on its hidden states on their way to the layer above or to the head.
+        For each layer, factors of its hidden states on their way to the next layer or the head.
     recurrent : list of ndarray of shape (n_directions, n_units, n_sequences), or None
-        For each layer, on its hidden states on their way to its own next step.
+        For each layer, factors of its hidden states on their way to its own next time step.
 
     References
     ----------
@@ -57,11 +55,11 @@ class Masks:
     recurrent: list[Floats] | None = None
 
     def of_recurrent(self, k: int, d: int) -> Floats | None:
-        """Mask of layer k in direction d on the way to its next step."""
+        """Return the recurrent mask of layer k in direction d."""
         return None if self.recurrent is None else self.recurrent[k][d]
 
     def columns(self, columns: NDArray[np.intp]) -> Masks:
-        """Masks of some of the sequences."""
+        """Return the masks of some of the sequences."""
         outputs, recurrent = (
             None if masks is None else [mask[..., columns] for mask in masks]
             for masks in (self.outputs, self.recurrent)
@@ -74,10 +72,10 @@ class Network:
     """LSTM layers, each reading the hidden states of the one below, and a dense head.
 
     The head reads the last hidden state of the last layer. With two directions, a layer is a pair
-    of LSTMs of which the second reads each sequence from its last step to its first; what is above
-    reads the hidden states of both [1]_. All parameters are one flat vector, the matrices
-    [W_x W_h b] of the layers, direction after direction, and then the head's [W b]; the methods
-    take it as an argument and change nothing.
+    of LSTMs, and the second one reads each sequence from its last step to its first. The next layer
+    or the head reads the hidden states of both [1]_. All parameters are one flat vector: the
+    matrices [W_x W_h b] of the LSTMs, layer by layer and direction by direction, then the head's
+    [W b]. The methods take it as an argument; the network itself never changes.
 
     Parameters
     ----------
@@ -88,7 +86,7 @@ class Network:
     n_outputs : int
         Outputs of the head.
     bidirectional : bool, default=False
-        Whether the layers read in both directions.
+        Whether the layers read the sequences in both directions.
 
     References
     ----------
@@ -98,7 +96,7 @@ class Network:
     Examples
     --------
     >>> import numpy as np
-    >>> from sklstm.nn import Network
+    >>> from sklstm.nn.network import Network
     >>> network = Network(n_features=1, hidden_layer_sizes=(32,), n_outputs=1)
     >>> network.n_parameters
     4385
@@ -116,7 +114,7 @@ class Network:
 
     @cached_property
     def lstm_sizes(self) -> list[tuple[int, int]]:
-        """Inputs and units of each LSTM, layer after layer, direction after direction."""
+        """Inputs and units of each LSTM, layer by layer and direction by direction."""
         n_above = [n_units * self.n_directions for n_units in self.hidden_layer_sizes]
         inputs = [self.n_features, *n_above[:-1]]
         return [
@@ -149,8 +147,8 @@ class Network:
     def initialize(self, rng: np.random.RandomState) -> Floats:
         """Draw new parameters.
 
-        W_x and the head are Glorot uniform, W_h is orthogonal as a whole, (4 * n_units, n_units),
-        biases are zero but for the forget gate's, which are one.
+        W_x and the head's weights are Glorot uniform. W_h, of shape (4 * n_units, n_units), has
+        orthonormal columns. Biases are zero, except those of the forget gate, which are one.
         """
         coefs, intercepts = [], []
         for n_inputs, n_units in self.lstm_sizes:
@@ -162,7 +160,7 @@ class Network:
         return self.pack(coefs, intercepts)
 
     def pack(self, coefs: Sequence[Floats], intercepts: Sequence[Floats]) -> Floats:
-        """Make the flat vector of matrices in the public order of gates, i, f, g, o.
+        """Make the flat vector from matrices in the public order of gates, i, f, g, o.
 
         Parameters
         ----------
@@ -171,18 +169,18 @@ class Network:
         intercepts : list of ndarray
             The bias of each LSTM, then the head's.
         """
-        *lstms, head = [
+        *lstms, W_head = [
             np.column_stack([*coefs[2 * k : 2 * k + 2], b]) for k, b in enumerate(intercepts)
         ]
         lstms = [
             W[gate_rows(n_units, KERNEL_ORDER)]
             for W, (_, n_units) in zip(lstms, self.lstm_sizes, strict=True)
         ]
-        return np.concatenate([W.ravel() for W in [*lstms, head]])
+        return np.concatenate([W.ravel() for W in [*lstms, W_head]])
 
     def unpack(self, parameters: Floats) -> tuple[list[Floats], list[Floats]]:
-        """Return the matrices and biases that ``pack`` makes the flat vector of."""
-        *lstms, head = self.matrices(parameters)
+        """Return the matrices and biases that ``pack`` would make the flat vector from."""
+        *lstms, W_head = self.matrices(parameters)
         coefs: list[Floats] = []
         intercepts: list[Floats] = []
         for W, (n_inputs, n_units) in zip(lstms, self.lstm_sizes, strict=True):
@@ -190,7 +188,7 @@ class Network:
             public[gate_rows(n_units, KERNEL_ORDER)] = W
             coefs += [public[:, :n_inputs].copy(), public[:, n_inputs:-1].copy()]
             intercepts.append(public[:, -1].copy())
-        return [*coefs, head[:, :-1].copy()], [*intercepts, head[:, -1].copy()]
+        return [*coefs, W_head[:, :-1].copy()], [*intercepts, W_head[:, -1].copy()]
 
     def penalized(self, parameters: Floats) -> Floats:
         """Return a copy of the flat vector in which the biases are zero."""
@@ -201,13 +199,13 @@ class Network:
 
     @cached_property
     def step_size(self) -> int:
-        """Multiplications in the largest matrix product that a step has for one sequence."""
+        """Multiplications per sequence in the largest matrix product of a time step."""
         return max(rows * columns for rows, columns in self.shapes)
 
-    def n_columns(self, n_timesteps: int) -> int:
-        """Return how many sequences of that length training should take at once."""
+    def n_columns(self, n_timesteps: int, tuning: Tuning = DEFAULT_TUNING) -> int:
+        """Return how many sequences of that length training should compute at once."""
         per_step = sum(n_inputs + 7 * n_units + 1 for n_inputs, n_units in self.lstm_sizes)
-        return max(_MIN_COLUMNS, _TAPE_SIZE // (per_step * max(n_timesteps, 1)))
+        return max(tuning.min_block, tuning.block_size // (per_step * max(n_timesteps, 1)))
 
     def draw_masks(
         self,
@@ -218,23 +216,23 @@ class Network:
         recurrent_dropout: float,
         dtype: np.dtype,
     ) -> Masks:
-        """Draw for each sequence what is dropped.
+        """Draw dropout masks for each sequence.
 
         Parameters
         ----------
         rng : RandomState
-            Source of the numbers.
+            Random number generator.
         n_sequences : int
-            How many sequences.
+            Number of sequences.
         dropout, recurrent_dropout : float
-            Shares dropped, on the way up and on the way to the next step.
+            Fractions dropped, on the way to the next layer and on the way to the next step.
         dtype : dtype
-            Of the masks.
+            Dtype of the masks.
         """
 
-        def draw(share: float, *shape: int) -> Floats:
-            kept = rng.random_sample((*shape, n_sequences)) >= share
-            return kept.astype(dtype) / dtype.type(1 - share)
+        def draw(dropped: float, *shape: int) -> Floats:
+            kept = rng.random_sample((*shape, n_sequences)) >= dropped
+            return kept.astype(dtype) / dtype.type(1 - dropped)
 
         n_directions, sizes = self.n_directions, self.hidden_layer_sizes
         outputs = recurrent = None
@@ -245,7 +243,7 @@ class Network:
         return Masks(outputs, recurrent)
 
     def state_buffers(self, dtype: np.dtype) -> list[StateBuffers]:
-        """Arrays for ``raw_outputs`` to work in, of each LSTM."""
+        """Allocate what each LSTM needs in ``raw_outputs``."""
         return [StateBuffers(*sizes, dtype) for sizes in self.lstm_sizes]
 
     def raw_outputs(
@@ -254,8 +252,9 @@ class Network:
         batch: Batch,
         buffers: Sequence[StateBuffers],
         state: Sequence[tuple[Floats, Floats]] | None = None,
+        tuning: Tuning = DEFAULT_TUNING,
     ) -> Floats:
-        """Compute the head's linear output.
+        """Compute the raw outputs, keeping nothing but the last state.
 
         Parameters
         ----------
@@ -264,48 +263,38 @@ class Network:
         batch : Batch
             The sequences.
         buffers : list of StateBuffers
-            What ``state_buffers`` gives; batch after batch can use them. The state at the end is
-            left in them.
+            From ``state_buffers``; they can be used for any number of batches. The state after the
+            last step is left in them.
         state : list of tuple (h, c) of ndarray of shape (n_units, n_sequences), default=None
             State of each LSTM before the first step; zero if None. Given, all sequences must have
             the same length.
+        tuning : Tuning, optional
+            When a single sequence is computed with weights in Fortran order.
 
         Returns
         -------
         ndarray of shape (n_outputs, n_sequences)
             Raw outputs, in the order of the batch's columns.
         """
-        lstms = self.matrices(parameters)
-        x, packing, D = batch.x, batch.packing, self.n_directions
-        n_timesteps, n_sequences = len(packing.widths), packing.n_sequences
+        *lstms, W_head = self.matrices(parameters)
+        is_long = len(batch.packing.widths) >= tuning.min_fortran_steps
+        is_small = self.step_size <= tuning.max_fortran_size
         order: Literal["C", "F"] = "C"
-        if n_sequences == 1 and n_timesteps >= _MIN_STEPS and self.step_size <= _MAX_SIZE:
+        if batch.packing.n_sequences == 1 and is_long and is_small:
             order = "F"
-        for k, n_units in enumerate(self.hidden_layer_sizes):
-            is_last = k + 1 == len(self.hidden_layer_sizes)
-            above = (
-                None
-                if is_last
-                else np.empty((n_timesteps, D * n_units, n_sequences), parameters.dtype)
+
+        def run(number: int, x: Floats, h_out: Floats | None) -> Floats:
+            state_before = None if state is None else state[number]
+            return buffers[number].run(
+                lstms[number], x, batch.packing, state=state_before, h_out=h_out, order=order
             )
-            for d in range(D):
-                number = k * D + d
-                lstm, h = buffers[number], None
-                if above is not None:
-                    h = above[:, :n_units] if d == 0 else np.empty_like(above[:, :n_units])
-                lstm.start(
-                    packing.widths[0] if packing.widths else n_sequences,
-                    None if state is None else state[number],
-                )
-                x_d = x if d == 0 else reversed_in_time(x, packing)
-                forward(lstms[number], lstm.steps(x_d, packing, h), order=order)
-                if above is not None and h is not None and d == 1:
-                    above[:, n_units:] = reversed_in_time(h, packing)
-            x = x if above is None else above
-        return self.head_outputs(parameters, [lstm.h for lstm in buffers[-D:]])
+
+        h_last = self._run_layers(batch, run, parameters.dtype)
+        raw, _ = head.forward(W_head, head.last_states(h_last))
+        return raw
 
     def head_outputs(self, parameters: Floats, h_last: Sequence[Floats]) -> Floats:
-        """Compute the head's linear output from the last layer's hidden state.
+        """Compute the raw outputs from the last hidden state of the last layer.
 
         Parameters
         ----------
@@ -314,9 +303,9 @@ class Network:
         h_last : list of ndarray of shape (n_units, n_sequences)
             Last hidden state of each direction.
         """
-        *_, head = self.matrices(parameters)
-        # raw = W h + b
-        return head[:, :-1] @ np.concatenate(h_last) + head[:, -1:]  # (n_outputs, n_sequences)
+        *_, W_head = self.matrices(parameters)
+        raw, _ = head.forward(W_head, head.last_states(h_last))
+        return raw  # (n_outputs, n_sequences)
 
     def add_gradient(
         self,
@@ -339,7 +328,7 @@ class Network:
         batch : Batch
             The sequences.
         target : ndarray of shape (n_outputs, n_sequences)
-            What the loss compares the raw outputs to.
+            Target of the loss.
         weights : ndarray of shape (n_sequences,)
             Weight of each sequence.
         loss : Loss
@@ -347,11 +336,11 @@ class Network:
         gradient : ndarray of shape (n_parameters,)
             Changed in place.
         workspace : Workspace
-            Arrays to work in.
+            The arrays that training works in.
         masks : Masks, optional
-            Dropout; none by default.
+            Dropout masks; no dropout by default.
         submit : callable, default=None
-            How ``backward`` starts what can be done beside its steps, where that is worth it.
+            Starts a function in another thread, see ``backward`` in ``sklstm.nn.layer``.
 
         Returns
         -------
@@ -359,137 +348,204 @@ class Network:
             The sum over sequences of weight times loss.
         """
         buffers = workspace.buffers(batch.packing)
-        h_last = self._up(parameters, batch, buffers, masks)
-        *_, head = self.matrices(parameters)
-        # raw = W h + b
-        raw = head[:, :-1] @ h_last + head[:, -1:]  # (n_outputs, n_sequences)
+        *lstms, W_head = self.matrices(parameters)
+        *d_lstms, dW_head = self.matrices(gradient)
+
+        def run(number: int, x: Floats, h_out: Floats | None) -> Floats:
+            mask = masks.of_recurrent(*divmod(number, self.n_directions))
+            return forward(lstms[number], x, buffers.lstms[number], mask=mask, h_out=h_out)
+
+        h_last = self._run_layers(batch, run, parameters.dtype, buffers.between, masks.outputs)
+        h_read = head.last_states(h_last)
+        if masks.outputs is not None:
+            h_read = h_read * masks.outputs[-1]
+        raw, cache = head.forward(W_head, h_read)
 
         d_raw = loss.gradient(target, raw) * weights  # (n_outputs, n_sequences)
-        *_, d_head = self.matrices(gradient)
-        d_head[:, :-1] += d_raw @ h_last.T
-        d_head[:, -1] += d_raw.sum(axis=1)
-        dh_last = head[:, :-1].T @ d_raw  # (n_directions * n_units, n_sequences)
-        self._down(parameters, dh_last, gradient, buffers, masks, submit)
+        dh_read = head.backward(W_head, d_raw, cache, dW_head)
+        if masks.outputs is not None:
+            dh_read = dh_read * masks.outputs[-1]
+        self._backpropagate(lstms, d_lstms, dh_read, buffers, masks, submit)
         return float(np.add.reduce(loss.value(target, raw) * weights))
 
-    def _up(
-        self, parameters: Floats, batch: Batch, buffers: _TrainingBuffers, masks: Masks
-    ) -> Floats:
-        """Go forward through the layers; give what the head reads."""
-        lstms = self._layers(self.matrices(parameters))
-        x = batch.x  # (n_timesteps, n_inputs, n_sequences)
-        for k, layer in enumerate(buffers.layers):
-            for d, lstm in enumerate(layer):
-                lstm.load(x if d == 0 else reversed_in_time(x, batch.packing))
-                lstm.reset()
-                forward(lstms[k][d], lstm.steps(), masks.of_recurrent(k, d))
-            if k + 1 < len(lstms):
-                x = buffers.hidden_states(k)
-                if masks.outputs is not None:
-                    x *= masks.outputs[k]
-        h_last = np.concatenate([lstm.h_last for lstm in buffers.layers[-1]])
-        return h_last if masks.outputs is None else h_last * masks.outputs[-1]
-
-    def _down(
+    def _run_layers(
         self,
-        parameters: Floats,
+        batch: Batch,
+        run: RunLSTM,
+        dtype: np.dtype,
+        between: Sequence[Floats] | None = None,
+        masks: Sequence[Floats] | None = None,
+    ) -> list[Floats]:
+        """Run each layer on the hidden states of the one below.
+
+        Parameters
+        ----------
+        batch : Batch
+            The sequences.
+        run : callable
+            Runs one LSTM.
+        dtype : dtype
+            Dtype of the hidden states.
+        between : list of ndarray, default=None
+            For each layer but the last, an array of shape (n_timesteps, n_directions * n_units,
+            n_sequences) for its hidden states; allocated if None.
+        masks : list of ndarray, default=None
+            Dropout masks of each layer's hidden states.
+
+        Returns
+        -------
+        list of ndarray of shape (n_units, n_sequences)
+            Last hidden state of each direction of the last layer.
+        """
+        D, packing, x = self.n_directions, batch.packing, batch.x
+        *lower, n_last = range(len(self.hidden_layer_sizes))
+        for k in lower:
+            if between is None:
+                n = self.hidden_layer_sizes[k]
+                above = np.empty((len(packing.widths), D * n, packing.n_sequences), dtype)
+            else:
+                above = between[k]
+            for d, h_out in enumerate(np.split(above, D, axis=1)):
+                _run_direction(run, k * D + d, d, x, packing, h_out)
+            if masks is not None:
+                above *= masks[k]
+            x = above
+        return [_run_direction(run, n_last * D + d, d, x, packing) for d in range(D)]
+
+    def _backpropagate(
+        self,
+        lstms: Sequence[Floats],
+        d_lstms: Sequence[Floats],
         dh_last: Floats,
-        gradient: Floats,
         buffers: _TrainingBuffers,
         masks: Masks,
         submit: Submit | None,
     ) -> None:
-        """Go back through the layers, from the gradient by what the head reads."""
-        lstms, d_lstms = (self._layers(self.matrices(flat)) for flat in (parameters, gradient))
-        packing = buffers.packing
-        if masks.outputs is not None:
-            dh_last = dh_last * masks.outputs[-1]
+        """Go back through the layers.
+
+        Parameters
+        ----------
+        lstms : list of ndarray
+            Weights of each LSTM.
+        d_lstms : list of ndarray
+            The gradient of the loss with respect to them is added to these.
+        dh_last : ndarray of shape (n_directions * n_units, n_sequences)
+            Gradient of the loss with respect to the last hidden state of the last layer.
+        buffers : _TrainingBuffers
+            From the forward pass.
+        masks : Masks
+            Dropout masks.
+        submit : callable or None
+            Starts a function in another thread.
+        """
+        D, packing = self.n_directions, buffers.packing
         from_head: Floats | None = dh_last
         dh: Floats | None = None  # (n_timesteps, n_directions * n_units, n_sequences)
-        for k, layer in reversed(list(enumerate(buffers.layers))):
-            n = self.hidden_layer_sizes[k]
-            for d, lstm in enumerate(layer):
-                part = slice(d * n, (d + 1) * n)
+        for k, n_units in reversed(list(enumerate(self.hidden_layer_sizes))):
+            for d in range(D):
+                part = slice(d * n_units, (d + 1) * n_units)
                 dh_d = None if dh is None else dh[:, part]
+                if dh_d is not None and d == 1:
+                    dh_d = reversed_in_time(dh_d, packing)
                 backward(
-                    lstms[k][d],
-                    lstm,
-                    d_lstms[k][d],
+                    lstms[k * D + d],
+                    buffers.lstms[k * D + d],
+                    d_lstms[k * D + d],
                     dh_last=None if from_head is None else from_head[part],
-                    dh=dh_d if dh_d is None or d == 0 else reversed_in_time(dh_d, packing),
+                    dh=dh_d,
                     with_dx=k > 0,
                     mask=masks.of_recurrent(k, d),
                     submit=submit,
                 )
             if k > 0:
-                from_head, dh = None, layer[0].dx
-                if self.bidirectional:
-                    dh = dh + reversed_in_time(layer[1].dx, packing)
+                from_head, dh = None, buffers.lstms[k * D].dx
+                if D == 2:
+                    dh = dh + reversed_in_time(buffers.lstms[k * D + 1].dx, packing)
                 if masks.outputs is not None:
                     dh = dh * masks.outputs[k - 1]
 
-    def _layers(self, matrices: list[Floats]) -> list[list[Floats]]:
-        """Group the LSTMs' matrices by layer."""
-        D = self.n_directions
-        return [matrices[first : first + D] for first in range(0, len(matrices) - 1, D)]
+
+def _run_direction(
+    run: RunLSTM, number: int, d: int, x: Floats, packing: Packing, h_out: Floats | None = None
+) -> Floats:
+    """Run one LSTM; in direction 1 on reversed sequences, whose states are reversed again."""
+    if d == 0:
+        return run(number, x, h_out)
+    x = reversed_in_time(x, packing)
+    if h_out is None:
+        return run(number, x, None)
+    h_reversed = np.empty_like(h_out)
+    h_last = run(number, x, h_reversed)
+    h_out[...] = reversed_in_time(h_reversed, packing)
+    return h_last
 
 
 class _TrainingBuffers:
-    """What the LSTMs of a network train in, on batches of one packing."""
+    """The arrays in which a network trains on batches of one packing.
+
+    Attributes
+    ----------
+    lstms : list of LayerBuffers
+        Those of each LSTM.
+    between : list of ndarray of shape (n_timesteps, n_directions * n_units, n_sequences)
+        Hidden states of each layer but the last.
+    """
 
     def __init__(
-        self, network: Network, packing: Packing, dtype: np.dtype, *, dropping: bool
+        self,
+        network: Network,
+        packing: Packing,
+        dtype: np.dtype,
+        *,
+        dropping: bool,
+        tuning: Tuning,
     ) -> None:
-        D = network.n_directions
-        lstms = [
-            LayerBuffers(*sizes, packing, dtype, dropping=dropping) for sizes in network.lstm_sizes
-        ]
         self.packing = packing
-        self.layers = [lstms[first : first + D] for first in range(0, len(lstms), D)]
-        self._above = [
-            np.zeros((len(packing.widths), D * n_units, packing.n_sequences), dtype)
+        self.lstms = [
+            LayerBuffers(*sizes, packing, dtype, dropping=dropping, tuning=tuning)
+            for sizes in network.lstm_sizes
+        ]
+        n_timesteps, D = len(packing.widths), network.n_directions
+        self.between = [
+            np.zeros((n_timesteps, D * n_units, packing.n_sequences), dtype)
             for n_units in network.hidden_layer_sizes[:-1]
         ]
 
-    def hidden_states(self, k: int) -> Floats:
-        """Collect what the layer above layer k reads: the hidden states of all its directions."""
-        above = self._above[k]
-        n_units = self.layers[k][0].n_units
-        for d, lstm in enumerate(self.layers[k]):
-            part = above[:, d * n_units : (d + 1) * n_units]
-            for part_t, h_t, width in zip(part, lstm.h, self.packing.widths, strict=True):
-                part_t[:, :width] = h_t
-            if d == 1:
-                part[...] = reversed_in_time(part.copy(), self.packing)
-        return above
-
 
 class Workspace:
-    """The buffers in which a network trains, kept from batch to batch.
+    """The arrays in which a network trains, kept from batch to batch.
 
     Parameters
     ----------
     network : Network
-        What trains in them.
+        The network.
     dtype : dtype
         float32 or float64.
     dropping : bool, default=False
         Whether there will be recurrent dropout.
+    tuning : Tuning, optional
+        How the work is divided.
     """
 
-    # The full batch, the last and smaller one, and one in reserve.
-    _N_KEPT = 3
-
-    def __init__(self, network: Network, dtype: np.dtype, *, dropping: bool = False) -> None:
-        self.network, self.dtype, self.dropping = network, dtype, dropping
-        self._kept: dict[Packing, _TrainingBuffers] = {}
+    def __init__(
+        self,
+        network: Network,
+        dtype: np.dtype,
+        *,
+        dropping: bool = False,
+        tuning: Tuning = DEFAULT_TUNING,
+    ) -> None:
+        self.network, self.dtype, self.dropping, self.tuning = network, dtype, dropping, tuning
+        self._kept: dict[Packing, _TrainingBuffers] = {}  # the least recently used first
 
     def buffers(self, packing: Packing) -> _TrainingBuffers:
-        """Buffers for a packing, allocated when it first comes by."""
+        """Return the buffers for a packing, which are allocated when they are first needed."""
         buffers = self._kept.pop(packing, None)
         if buffers is None:
-            if len(self._kept) == self._N_KEPT:
-                del self._kept[next(iter(self._kept))]  # that was used least recently
-            buffers = _TrainingBuffers(self.network, packing, self.dtype, dropping=self.dropping)
+            if len(self._kept) == self.tuning.n_packings:
+                del self._kept[next(iter(self._kept))]
+            buffers = _TrainingBuffers(
+                self.network, packing, self.dtype, dropping=self.dropping, tuning=self.tuning
+            )
         self._kept[packing] = buffers
         return buffers

@@ -1,6 +1,6 @@
-"""Gradients of whole networks: against finite differences and against the slow reference.
+"""Gradients of whole networks: equal to finite differences and to the slow reference.
 
-And the checker itself: it must notice a gradient that is wrong.
+The gradient check itself is tested too: it must fail on a wrong gradient.
 """
 
 from typing import NamedTuple
@@ -19,18 +19,17 @@ from sklstm.nn import (
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
     Huber,
-    Network,
     PinballLoss,
     Poisson,
     SquaredError,
 )
-from sklstm.nn.layer import _local_derivatives
-from sklstm.nn.network import Workspace
+from sklstm.nn.network import Network, Workspace
 from sklstm.nn.sequences import DenseSequences, RaggedSequences
-from sklstm.nn.threads import Threads, one_blas_thread
-from sklstm.nn.training import Trainer, TrainingSet
+from sklstm.nn.threads import ThreadPool, single_threaded_blas
+from sklstm.nn.training import Settings, Trainer, TrainingSet
+from sklstm.nn.tuning import DEFAULT_TUNING, Tuning
 
-# The loss and the same thing written down a second time.
+# Each loss and its counterpart in the reference.
 LOSSES = {
     "squared_error": (SquaredError(), reference.squared_error),
     "absolute_error": (AbsoluteError(), reference.absolute_error),
@@ -42,7 +41,7 @@ LOSSES = {
 }
 
 
-# Everything that changes how a network is run, at once.
+# All options of a network at once.
 EVERY_OPTION = {"bidirectional": True, "dropout": 0.3, "recurrent_dropout": 0.4}
 
 
@@ -55,7 +54,7 @@ class Problem(NamedTuple):
     samples: list  # of (n_timesteps_i, n_features); steps may be missing
     target: np.ndarray  # (n_outputs, n_samples)
     weights: np.ndarray  # (n_samples,)
-    dropout: dict  # the two shares, in training
+    dropout: dict  # the two fractions, in training
 
     @classmethod
     def draw(
@@ -73,7 +72,7 @@ class Problem(NamedTuple):
     ):
         rng = np.random.default_rng(seed)
         network = Network(n_features, tuple(hidden), n_outputs, bidirectional)
-        # Not as training starts: no bias is zero, and the gates use their whole range.
+        # Unlike at the start of training, no bias is zero and the gates use their whole range.
         parameters = network.initialize(np.random.RandomState(seed % 2**32))
         parameters += 0.5 * rng.normal(size=len(parameters))
         n_samples = len(lengths)
@@ -84,13 +83,13 @@ class Problem(NamedTuple):
         }.get(loss, lambda: rng.normal(size=(n_outputs, n_samples)))()
         weights = rng.uniform(0.1, 2, n_samples) if weights is None else np.array(weights)
         samples = [rng.normal(size=(length, n_features)) for length in lengths]
-        shares = {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
-        return cls(network, loss, parameters, samples, target, weights, shares)
+        fractions = {"dropout": dropout, "recurrent_dropout": recurrent_dropout}
+        return cls(network, loss, parameters, samples, target, weights, fractions)
 
-    def without_some_steps(self, share=0.4):
+    def without_some_steps(self, fraction=0.4):
         rng = np.random.default_rng(0)
         for sample in self.samples:
-            sample[rng.uniform(size=len(sample)) < share] = np.nan
+            sample[rng.uniform(size=len(sample)) < fraction] = np.nan
         return self
 
     @property
@@ -101,7 +100,7 @@ class Problem(NamedTuple):
 
     @property
     def finite_differences(self):
-        """Gradient of the weighted sum of the loss, by many passes forward."""
+        """Gradient of the weighted sum of the loss, from many forward passes."""
         batch, order = self.sequences.batch(slice(None), self.parameters.dtype)
         buffers = self.network.state_buffers(self.parameters.dtype)
 
@@ -113,22 +112,33 @@ class Problem(NamedTuple):
 
     @property
     def gradient(self):
-        """The same by one pass forward and back."""
+        """Gradient of the weighted sum of the loss, by backpropagation."""
+        _, gradient, _ = self.backpropagate()
+        return gradient
+
+    def backpropagate(self, tuning=DEFAULT_TUNING, submit=None):
+        """Return the weighted sum of the loss, its gradient, and the buffers of each LSTM."""
         batch, order = self.sequences.batch(slice(None), self.parameters.dtype)
+        rng, dtype = np.random.RandomState(0), self.parameters.dtype
+        masks = self.network.draw_masks(rng, len(self.samples), **self.dropout, dtype=dtype)
+        dropping = self.dropout["recurrent_dropout"] > 0
+        workspace = Workspace(self.network, dtype, dropping=dropping, tuning=tuning)
         gradient = np.zeros_like(self.parameters)
-        self.network.add_gradient(
+        loss = self.network.add_gradient(
             self.parameters,
             batch,
             self.target[:, order],
             self.weights[order],
             LOSSES[self.loss][0],
             gradient,
-            Workspace(self.network, self.parameters.dtype),
+            workspace,
+            masks.columns(order),
+            submit,
         )
-        return gradient
+        return loss, gradient, workspace.buffers(batch.packing).lstms
 
     def masks(self, batches):
-        """What ``train`` drops: for each batch and sample the reference's two kinds of masks."""
+        """Return the masks of ``train`` for each batch and sample, as the reference takes them."""
         rng = np.random.RandomState(0)
         drawn = [
             self.network.draw_masks(rng, len(rows), **self.dropout, dtype=self.parameters.dtype)
@@ -146,7 +156,7 @@ class Problem(NamedTuple):
         ]
 
     def objective(self, parameters, rows, alpha, masks):
-        """What a minibatch of training minimises, by the reference."""
+        """Objective of a minibatch, by the reference."""
         return reference.objective(
             [self.samples[row] for row in rows],
             self.target[:, rows].T,
@@ -166,26 +176,32 @@ class Problem(NamedTuple):
         alpha=0.0,
         max_grad_norm=None,
         dtype=np.float64,
-        threads=Threads(),  # noqa: B008 - one thread has no state
+        pool=ThreadPool(),  # noqa: B008 - one thread has no state
     ):
-        """One epoch of a learning rate of zero: its loss, and the gradients that Adam was given."""
+        """Train an epoch at a learning rate of zero; return its loss and each batch's gradient."""
         parameters = self.parameters.astype(dtype)
-        trainer = Trainer(
-            network=self.network,
+        settings = Settings(
             loss=LOSSES[self.loss][0],
+            n_epochs=1,
+            max_iter=1,
             batch_size=batch_size,
             alpha=alpha,
             max_grad_norm=max_grad_norm,
             shuffle=False,
             **self.dropout,
-            threads=threads,
-            dtype=parameters.dtype,
+            learning_rate="constant",
+            learning_rate_init=0.0,
+            beta_1=0.9,
+            beta_2=0.999,
+            epsilon=1e-8,
+            tol=0.0,
+            n_iter_no_change=np.inf,
         )
+        trainer = Trainer(self.network, settings, pool, parameters.dtype)
         data = TrainingSet(
             self.sequences,
             np.arange(len(self.samples)),
             self.target.astype(dtype),
-            self.weights.astype(dtype),
             self.weights.astype(dtype),
         )
         adam = RecordingAdam(len(parameters), parameters.dtype)
@@ -194,7 +210,7 @@ class Problem(NamedTuple):
 
 
 class RecordingAdam(Adam):
-    """Adam, with a note of every gradient."""
+    """Adam that records every gradient."""
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -205,7 +221,7 @@ class RecordingAdam(Adam):
         super().update(parameters, gradient, learning_rate)
 
 
-# Every parameter against fourth-order differences of the network's own loss.
+# Every parameter: fourth-order differences of the network's own loss.
 
 
 @pytest.mark.parametrize("kind", ["equal", "ragged", "missing"])
@@ -230,21 +246,20 @@ def test_gradient_equals_finite_differences(loss, n_outputs, hidden, kind):
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
-def test_gradient_of_two_directions_equals_finite_differences(loss):
-    """Every loss; no parameter is so close to a kink that a difference would span it."""
+def test_bidirectional_gradient_equals_finite_differences(loss):
+    """For every loss; no difference spans a kink of the loss."""
     problem = Problem.draw(loss, [6, 3, 0, 6, 5, 1], (2, 3), bidirectional=True)
     problem = problem.without_some_steps(0.2)
     assert_gradient(problem.gradient, problem.finite_differences, rtol=1e-7)
 
 
-# What training applies, over shapes that hypothesis draws, against the reference's derivative.
+# The gradient that training applies, over drawn shapes: the derivative of the reference.
 
 
 @st.composite
 def problems(draw, loss):
     lengths = draw(st.lists(st.integers(0, 5), min_size=1, max_size=4).filter(any))
-    # A sample that does not count, or one of any weight: no sum of gradients is zero but for
-    # rounding.
+    # Weights are zero or at least 0.5, so that no sum of gradients is zero up to rounding.
     counts = draw(st.lists(st.booleans(), min_size=len(lengths), max_size=len(lengths)).filter(any))
     seed = draw(st.integers(0, 2**32 - 1))
     problem = Problem.draw(
@@ -265,8 +280,8 @@ def problems(draw, loss):
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 @settings(max_examples=15)
 @given(st.data(), st.integers(1, 4), st.sampled_from([0.0, 0.7]))
-def test_training_applies_the_derivative_of_the_reference(loss, data, batch_size, alpha):
-    """Whatever is switched on together: directions, layers, lengths, missing steps, dropout."""
+def test_training_gradient_equals_the_derivative_of_the_reference(loss, data, batch_size, alpha):
+    """For any combination of directions, layers, lengths, missing steps and dropout."""
     problem = data.draw(problems(loss))
     epoch_loss, gradients = problem.train(batch_size=batch_size, alpha=alpha)
     numbers = np.arange(len(problem.samples))
@@ -291,7 +306,7 @@ def test_training_applies_the_derivative_of_the_reference(loss, data, batch_size
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
-def test_float32_training_is_close(loss):
+def test_float32_gradient_is_close_to_float64(loss):
     problem = Problem.draw(loss, [6, 3, 0, 5], (4, 3))
     value, (truth,) = problem.train(batch_size=4, alpha=0.7)
     single_value, (single,) = problem.train(batch_size=4, alpha=0.7, dtype=np.float32)
@@ -301,7 +316,7 @@ def test_float32_training_is_close(loss):
 
 
 def test_clipping_comes_last_and_keeps_the_direction():
-    """Of the mean gradient, penalty included, however large the weights of the samples are."""
+    """It clips the mean gradient, penalty included, whatever the sample weights are."""
     problem = Problem.draw("squared_error", [4, 2, 3], weights=[300.0, 100.0, 50.0])
     _, (gradient,) = problem.train(batch_size=3, alpha=0.7)
     norm = np.linalg.norm(gradient)
@@ -311,15 +326,13 @@ def test_clipping_comes_last_and_keeps_the_direction():
     assert_allclose(unclipped, gradient, rtol=1e-15)
 
 
-# How the work is cut must not show.
+# However the work is divided, the gradient is the same.
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 @pytest.mark.parametrize("n_columns", [1, 2, 5])
 @pytest.mark.parametrize("options", [{}, EVERY_OPTION], ids=["plain", "every option"])
-def test_a_batch_cut_into_blocks_of_columns_has_the_same_gradient(
-    loss, options, n_columns, monkeypatch
-):
+def test_a_batch_divided_into_blocks_has_the_same_gradient(loss, options, n_columns, monkeypatch):
     problem = Problem.draw(loss, [6, 6, 2, 0, 6, 5, 1], **options).without_some_steps(0.2)
     n_blocks = []
     whole = Network.add_gradient
@@ -340,90 +353,85 @@ def test_a_batch_cut_into_blocks_of_columns_has_the_same_gradient(
     assert_gradient(block_gradient, gradient, rtol=1e-11)
 
 
-@pytest.mark.parametrize("steps_in_a_chunk", [1, 2, 3])
+def chunk_size(numbers_per_step, lengths, n_steps):
+    """Return the chunk size for that many steps of the first run of the first layer."""
+    n_units, width = 4, lengths.count(max(lengths))
+    return numbers_per_step * n_steps * n_units * width
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 3])
 @pytest.mark.parametrize("lengths", [[7] * 4, [9, 9, 4, 1, 0]], ids=str)
 @pytest.mark.parametrize("options", [{}, EVERY_OPTION], ids=["plain", "every option"])
-def test_a_backward_pass_cut_into_chunks_has_the_same_gradient(
-    options, lengths, steps_in_a_chunk, monkeypatch
-):
+def test_a_backward_pass_in_chunks_has_the_same_gradient(options, lengths, n_steps):
     problem = Problem.draw("squared_error", lengths, (4, 3), **options)
-    n, width = 4, lengths.count(max(lengths))  # of the first layer and its first run
-    workspaces = []
-    buffers = Workspace.buffers
-
-    def noted(self, packing):
-        workspaces.append(buffers(self, packing))
-        return workspaces[-1]
-
-    monkeypatch.setattr(Workspace, "buffers", noted)
-    gradients = []
-    for size in (10**9, steps_in_a_chunk * 4 * n * width):
-        monkeypatch.setattr("sklstm.nn.layer._CHUNK_SIZE", size)
-        gradients += problem.train(batch_size=len(lengths))[1]
-    for lstm in workspaces[-1].layers[0]:
-        assert max(len(run.chunks) for run in lstm.backward_runs) > 1
-    assert_gradient(gradients[1], gradients[0], rtol=1e-11)
+    _, gradient, _ = problem.backpropagate(Tuning(backward_chunk=10**9))
+    size = chunk_size(4, lengths, n_steps)
+    _, gradient_in_chunks, lstms = problem.backpropagate(Tuning(backward_chunk=size))
+    assert max(len(run.chunks) for run in lstms[0].backward_runs) > 1
+    assert_gradient(gradient_in_chunks, gradient, rtol=1e-11)
 
 
-@pytest.mark.parametrize("steps_in_a_chunk", [1, 2, 3])
+@pytest.mark.parametrize("n_steps", [1, 2, 3])
 @pytest.mark.parametrize("lengths", [[7] * 4, [9, 9, 4, 1, 0]], ids=str)
 @pytest.mark.parametrize("options", [{}, EVERY_OPTION], ids=["plain", "every option"])
-def test_a_forward_pass_cut_into_chunks_gives_the_same_bits(
-    options, lengths, steps_in_a_chunk, monkeypatch
-):
-    """Whose gates share their blocks with those of the chunk before."""
+def test_a_forward_pass_in_chunks_gives_the_same_bits(options, lengths, n_steps):
+    """The gates of a chunk use the same memory as those of the previous chunk."""
     problem = Problem.draw("squared_error", lengths, (4, 3), **options)
-    n, width = 4, lengths.count(max(lengths))  # of the first layer and its first run
-    chunks, n_chunks = _local_derivatives, []
+    loss, gradient, lstms = problem.backpropagate(Tuning(forward_chunk=10**9))
+    size = chunk_size(12, lengths, n_steps)
+    loss_in_chunks, gradient_in_chunks, lstms_in_chunks = problem.backpropagate(
+        Tuning(forward_chunk=size)
+    )
+    assert len(lstms_in_chunks[0].chunks) > len(lstms[0].chunks)
+    assert loss_in_chunks == loss
+    assert_array_equal(gradient_in_chunks, gradient)
 
-    def counted(gates, out):
-        n_chunks[-1] += 1
-        chunks(gates, out)
 
-    monkeypatch.setattr("sklstm.nn.layer._local_derivatives", counted)
+def test_a_backward_pass_with_a_second_thread_gives_the_same_bits():
+    lengths = [9, 4, 9, 0, 7, 7, 2, 9, 5, 1]
+    problem = Problem.draw("huber", lengths, (8, 6), **EVERY_OPTION).without_some_steps(0.2)
     results = []
-    for size in (10**9, steps_in_a_chunk * 12 * n * width):
-        monkeypatch.setattr("sklstm.nn.layer._HOT_SIZE", size)
-        n_chunks.append(0)
-        results.append(problem.train(batch_size=len(lengths)))
-    assert n_chunks[1] > n_chunks[0]
-    (value, (gradient,)), (other_value, (other_gradient,)) = results
-    assert other_value == value
-    assert_array_equal(other_gradient, gradient)
+    with single_threaded_blas():
+        for n_threads in (1, 2):
+            with ThreadPool(n_threads) as pool:
+                results.append(problem.backpropagate(Tuning(min_threaded_sum=0), pool.submit))
+    (loss, gradient, _), (loss_of_two, gradient_of_two, _) = results
+    assert loss == loss_of_two
+    assert_array_equal(gradient, gradient_of_two)
 
 
-@pytest.mark.parametrize(("n_columns", "least_lanes"), [(100, 1 << 40), (3, 1 << 40), (3, 0)])
-def test_dropout_in_two_threads_gives_the_same_bits(n_columns, least_lanes, monkeypatch):
-    """In one lane, whose backward passes use a second thread, and in two."""
-    monkeypatch.setattr("sklstm.nn.layer._MIN_SUBMIT", 0)
-    monkeypatch.setattr("sklstm.nn.training._MIN_LANES", least_lanes)
+@pytest.mark.parametrize("n_columns", [100, 3])
+@pytest.mark.parametrize("least_lane_size", [0, 1 << 40])
+def test_training_with_dropout_in_two_threads_gives_the_same_bits(
+    n_columns, least_lane_size, monkeypatch
+):
+    monkeypatch.setattr("sklstm.nn.training._MIN_LANE_SIZE", least_lane_size)
     monkeypatch.setattr(Network, "n_columns", lambda *args: n_columns)
     lengths = [9, 4, 9, 0, 7, 7, 2, 9, 5, 1]
     problem = Problem.draw("huber", lengths, (8, 6), **EVERY_OPTION).without_some_steps(0.2)
     results = []
-    with one_blas_thread():
+    with single_threaded_blas():
         for n_threads in (1, 2):
-            threads = Threads(n_threads)
-            results.append(problem.train(batch_size=7, threads=threads))
-            threads.close()
+            with ThreadPool(n_threads) as pool:
+                results.append(problem.train(batch_size=7, pool=pool))
     (loss, gradients), (loss_of_two, gradients_of_two) = results
     assert loss == loss_of_two
     assert_array_equal(gradients, gradients_of_two)
 
 
-# The checker.
+# The gradient check itself.
 
 
 @pytest.fixture(scope="module")
 def checked():
-    """A problem whose gradient is right and has no tiny entry, and its finite differences."""
+    """Return a network, its correct gradient with no tiny entry, and the finite differences."""
     problem = Problem.draw("categorical", [5, 3, 1], (3, 3), n_outputs=3, seed=11)
     gradient, truth = problem.gradient, problem.finite_differences
     assert_gradient(gradient, truth)
     return problem.network, gradient, truth
 
 
-def test_the_two_derivatives_of_the_checker_agree():
+def test_finite_differences_and_complex_step_agree():
     def f(x):
         return np.exp(x[0]) * np.sin(3 * x[1]) + x[2] ** 4 / (1 + x[0] ** 2)
 
@@ -437,7 +445,7 @@ def test_the_two_derivatives_of_the_checker_agree():
     assert_allclose(finite_differences(f, x), truth, rtol=1e-9)
 
 
-def test_the_checker_notices_every_entry(checked):
+def test_the_check_fails_if_one_entry_is_wrong(checked):
     _, gradient, truth = checked
     for k in range(len(gradient)):
         wrong = gradient.copy()
@@ -469,7 +477,7 @@ def scale(W):
 
 @pytest.mark.parametrize("k", [0, 1], ids=["first layer", "second layer"])
 @pytest.mark.parametrize("spoil", [flip_sign, transpose_gate, swap_gates, forget_bias, scale])
-def test_the_checker_notices_a_wrong_block(checked, spoil, k):
+def test_the_check_fails_if_a_block_is_wrong(checked, spoil, k):
     network, gradient, truth = checked
     wrong = gradient.copy()
     spoil(network.matrices(wrong)[k])
@@ -478,7 +486,7 @@ def test_the_checker_notices_a_wrong_block(checked, spoil, k):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_the_checker_notices_what_is_not_finite(checked, value):
+def test_the_check_fails_if_an_entry_is_not_finite(checked, value):
     _, gradient, truth = checked
     wrong = gradient.copy()
     wrong[3] = value

@@ -1,4 +1,4 @@
-"""One layer over time: the fast kernel against the slow reference, and the laws it must obey."""
+"""One layer over time: the kernel equals the slow reference and has the expected symmetries."""
 
 from typing import NamedTuple
 
@@ -14,16 +14,15 @@ from sklstm.nn import lstm, lstm_cell
 from sklstm.nn.layer import (
     KERNEL_ORDER,
     LayerBuffers,
-    Packing,
     backward,
-    flipped,
     forward,
     gate_rows,
 )
+from sklstm.nn.packing import Packing, reversed_in_time
 
 
 class Layer(NamedTuple):
-    """Input, initial state and weights of a layer, with values that use the gates' whole range."""
+    """Input, initial state and weights of a layer; the values use the whole range of the gates."""
 
     x: np.ndarray  # (n_samples, n_timesteps, n_features)
     h: np.ndarray  # (n_samples, n_units)
@@ -42,7 +41,7 @@ class Layer(NamedTuple):
         return cls(rng.normal(size=(n_samples, n_timesteps, n_features)), h, c, weights)
 
     def run(self, x=None, state=None, **options):
-        """Everything that ``lstm`` can return; from the initial state, unless another is given."""
+        """Return all that ``lstm`` can return, from the initial state or the given one."""
         return lstm(
             self.x if x is None else x,
             *self.weights,
@@ -67,7 +66,7 @@ close = {"rtol": 1e-11, "atol": 1e-13}
 
 
 @given(layers)
-def test_lstm_is_the_reference(layer):
+def test_lstm_equals_the_reference(layer):
     output, h, c = layer.run()
     assert output.shape == (*layer.x.shape[:2], layer.h.shape[1])
     for j, sequence in enumerate(layer.x):
@@ -78,7 +77,7 @@ def test_lstm_is_the_reference(layer):
 
 
 @given(layers)
-def test_lstm_is_its_cell_step_by_step(layer):
+def test_lstm_equals_lstm_cell_step_by_step(layer):
     output, last_h, last_c = layer.run()
     h, c = layer.h, layer.c
     for t in range(layer.x.shape[1]):
@@ -100,7 +99,7 @@ def test_a_sequence_cut_in_two_with_the_state_carried_equals_one_pass(layer, dat
 
 
 @given(layers)
-def test_time_major_is_the_transpose(layer):
+def test_time_major_output_is_the_transpose(layer):
     output, h, c = layer.run()
     swapped, swapped_h, swapped_c = layer.run(layer.x.transpose(1, 0, 2), time_major=True)
     assert_array_equal(swapped, output.transpose(1, 0, 2))
@@ -157,7 +156,7 @@ def test_float32_stays_float32_and_is_close(layer):
         (np.float16, np.float32, np.float32),
     ],
 )
-def test_mixed_dtypes_are_computed_in_the_wider(x_dtype, weights_dtype, expected):
+def test_mixed_dtypes_are_computed_in_the_wider_one(x_dtype, weights_dtype, expected):
     layer = Layer.draw(2, 3, 2, 4)
     x = (4 * layer.x).astype(x_dtype)
     weights = [array.astype(weights_dtype) for array in layer.weights]
@@ -174,14 +173,14 @@ def test_huge_values_saturate_the_gates_without_a_warning():
     assert np.abs(c).max() <= np.abs(layer.c).max() + 5
 
 
-def test_arguments_are_left_alone():
+def test_lstm_does_not_write_to_its_arguments():
     layer = Layer.draw(2, 3, 2, 4)
     for array in (*layer[:3], *layer.weights):
         array.flags.writeable = False
     layer.run()  # would raise
 
 
-def test_lists_will_do():
+def test_lstm_accepts_lists():
     layer = Layer.draw(2, 3, 2, 4)
     result = lstm(layer.x.tolist(), *(array.tolist() for array in layer.weights))
     assert_array_equal(result, lstm(layer.x, *layer.weights))
@@ -202,7 +201,7 @@ def test_lists_will_do():
         ("b", (16, 1), r"b has the shape \(16, 1\)"),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(name, shape, message):
+def test_wrong_shapes_raise(name, shape, message):
     layer = Layer.draw(5, 3, 2, 4)
     arguments = dict(zip(("x", "W_x", "W_h", "b"), (layer.x, *layer.weights), strict=True))
     arguments[name] = np.zeros(shape)
@@ -216,27 +215,27 @@ def test_shapes_that_do_not_fit_are_refused(name, shape, message):
     ids=lambda shape: "x".join(map(str, shape)),
 )
 @pytest.mark.parametrize("which", ["h", "c"])
-def test_an_initial_state_that_does_not_fit_is_refused(which, shape):
+def test_an_initial_state_of_the_wrong_shape_raises(which, shape):
     layer = Layer.draw(5, 3, 2, 4)
     state = {"h": layer.h, "c": layer.c, which: np.zeros(shape)}
     with pytest.raises(ValueError, match=r"initial_state.*\(5, 4\)"):
         layer.run(state=(state["h"], state["c"]))
 
 
-def test_an_initial_state_of_one_array_is_refused():
+def test_an_initial_state_of_one_array_raises():
     layer = Layer.draw(5, 3, 2, 4)
     with pytest.raises(ValueError, match="initial_state must be a pair"):
         layer.run(state=(layer.h,))
 
 
 @pytest.mark.parametrize("time_major", [False, True])
-def test_an_initial_state_of_a_single_sequence_has_no_axis_of_samples(time_major):
+def test_an_initial_state_with_an_axis_of_samples_raises_for_a_single_sequence(time_major):
     layer = Layer.draw(1, 3, 2, 4)
     with pytest.raises(ValueError, match=r"initial_state.*\(4,\)"):
         layer.run(layer.x[0], (layer.h, layer.c), time_major=time_major)
 
 
-# The pieces that the network is made of.
+# What the network is made of.
 
 lengths_of_batches = st.lists(st.integers(0, 7), min_size=1, max_size=6).map(
     lambda lengths: np.array(sorted(lengths, reverse=True))
@@ -244,7 +243,7 @@ lengths_of_batches = st.lists(st.integers(0, 7), min_size=1, max_size=6).map(
 
 
 @given(lengths_of_batches)
-def test_a_packing_lets_each_sequence_run_for_its_length(lengths):
+def test_each_sequence_is_active_for_its_length(lengths):
     packing = Packing.from_lengths(lengths)
     n_timesteps = lengths[0]
     assert packing.n_sequences == len(lengths)
@@ -270,7 +269,7 @@ def test_sequences_of_one_length_are_a_single_run(n_timesteps, n_sequences):
 
 
 @given(st.permutations("ifgo"), st.integers(1, 5))
-def test_gate_rows_go_to_another_order_and_back(order, n_units):
+def test_gate_rows_convert_to_another_order_and_back(order, n_units):
     order = "".join(order)
     W = np.repeat(list("ifgo"), n_units)
     numbers = np.tile(np.arange(n_units), 4)
@@ -283,7 +282,7 @@ def test_gate_rows_go_to_another_order_and_back(order, n_units):
 
 
 def pack(sequences):
-    """Columns aligned at their end, NaN in front of the shorter ones: that must not be read."""
+    """Align sequences at their end; NaN before the shorter ones must not be read."""
     packing = Packing.from_lengths(np.array([len(sequence) for sequence in sequences]))
     x = np.full((len(packing.widths), sequences[0].shape[1], len(sequences)), np.nan)
     for j, sequence in enumerate(sequences):
@@ -292,7 +291,7 @@ def pack(sequences):
 
 
 @given(lengths_of_batches, st.integers(1, 4))
-def test_flipped_turns_every_sequence_round_and_back(lengths, n_inputs):
+def test_reversing_twice_gives_every_sequence_back(lengths, n_inputs):
     numbers = iter(range(1, 1000))
     sequences = [
         np.array([[next(numbers)] * n_inputs for _ in range(length)]).reshape(length, n_inputs)
@@ -300,20 +299,20 @@ def test_flipped_turns_every_sequence_round_and_back(lengths, n_inputs):
     ]
     x, packing = pack(sequences)
     before = x.copy()
-    turned = flipped(x, packing)
+    turned = reversed_in_time(x, packing)
     assert_array_equal(x, before)
     assert turned.shape == x.shape
-    again = flipped(turned, packing)
+    again = reversed_in_time(turned, packing)
     for j, length in enumerate(lengths):
         start = len(x) - length
         assert_array_equal(turned[start:, :, j], sequences[j][::-1])
         assert_array_equal(again[start:, :, j], sequences[j])
 
 
-def test_flipped_copies_only_where_lengths_differ():
+def test_reversing_copies_only_if_lengths_differ():
     x = np.zeros((4, 2, 3))
-    assert np.shares_memory(flipped(x, Packing.equal(4, 3)), x)
-    assert not np.shares_memory(flipped(x, Packing.from_lengths(np.array([4, 2, 2]))), x)
+    assert np.shares_memory(reversed_in_time(x, Packing.equal(4, 3)), x)
+    assert not np.shares_memory(reversed_in_time(x, Packing.from_lengths(np.array([4, 2, 2]))), x)
 
 
 def draw_mask(rng, n_units, n_sequences):
@@ -327,17 +326,16 @@ def draw_mask(rng, n_units, n_sequences):
     dropping=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_forward_is_the_reference(lengths, n_inputs, n_units, dropping, seed):
-    """The state at every step; a mask is on what the next step reads, not on what is given."""
+def test_forward_equals_the_reference(lengths, n_inputs, n_units, dropping, seed):
+    """At every step. The mask applies to what the next step reads, not to the hidden states."""
     rng = np.random.default_rng(seed)
     sequences = [rng.normal(size=(length, n_inputs)) for length in lengths]
     W = rng.normal(size=(4 * n_units, n_inputs + n_units + 1))
     mask = draw_mask(rng, n_units, len(lengths)) if dropping else None
     x, packing = pack(sequences)
     buffers = LayerBuffers(n_inputs, n_units, packing, x.dtype, dropping=dropping)
-    buffers.load(x)
-    buffers.reset()
-    forward(W[gate_rows(n_units, KERNEL_ORDER)], buffers.steps(), mask)
+    h_out = np.zeros((len(x), n_units, len(lengths)))
+    h_last = forward(W[gate_rows(n_units, KERNEL_ORDER)], x, buffers, mask=mask, h_out=h_out)
     for j, sequence in enumerate(sequences):
         states, last_c = reference.layer(
             sequence,
@@ -349,8 +347,9 @@ def test_forward_is_the_reference(lengths, n_inputs, n_units, dropping, seed):
         start = len(x) - len(sequence)
         for t, h in enumerate(states, start):
             assert_allclose(buffers.h[t][:, j], h, **close)
+            assert_array_equal(h_out[t, :, j], buffers.h[t][:, j])
         last_h = states[-1] if len(states) else np.zeros(n_units)
-        assert_allclose(buffers.h_last[:, j], last_h, **close)
+        assert_allclose(h_last[:, j], last_h, **close)
         assert_allclose(buffers.c_last[:, j], last_c, **close)
 
 
@@ -362,8 +361,8 @@ def test_forward_is_the_reference(lengths, n_inputs, n_units, dropping, seed):
     dropping=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_backward_is_the_derivative_of_the_reference(lengths, n_inputs, n_units, dropping, seed):
-    """By the weights and by the input, with gradients coming in at every step and at the last."""
+def test_backward_equals_the_references_derivative(lengths, n_inputs, n_units, dropping, seed):
+    """With respect to weights and input, given gradients of every hidden state and of the last."""
     rng = np.random.default_rng(seed)
     sequences = [rng.normal(size=(length, n_inputs)) for length in lengths]
     W_public = rng.normal(size=(4 * n_units, n_inputs + n_units + 1))
@@ -398,9 +397,7 @@ def test_backward_is_the_derivative_of_the_reference(lengths, n_inputs, n_units,
 
     rows = gate_rows(n_units, KERNEL_ORDER)
     W = W_public[rows]
-    buffers.load(x)
-    buffers.reset()
-    forward(W, buffers.steps(), mask)
+    forward(W, x, buffers, mask=mask)
     d_packed, _ = pack(d_states)
     earlier = rng.normal(size=W.shape)  # backward adds to what is there
     dW = earlier.copy()

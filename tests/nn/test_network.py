@@ -1,4 +1,4 @@
-"""Stacked layers and head: against the slow reference, and the laws of batches."""
+"""Stacked layers and head: equal to the slow reference, for any form of batch."""
 
 from dataclasses import replace
 
@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from support import reference_lstm as reference
 
-from sklstm.nn import Batch, CategoricalCrossEntropy, Masks, Network, Packing, SquaredError
-from sklstm.nn.network import Workspace
+from sklstm.nn import CategoricalCrossEntropy, SquaredError
+from sklstm.nn.network import Masks, Network, Workspace
+from sklstm.nn.packing import Batch, Packing
 from sklstm.nn.sequences import DenseSequences, RaggedSequences
 
 networks = st.builds(
@@ -26,7 +27,7 @@ close = {"rtol": 1e-11, "atol": 1e-13}
 
 
 def draw_parameters(network, rng):
-    """Parameters that leave no bias zero and take the gates off the middle of their range."""
+    """Draw parameters with no zero bias, whose gates leave the middle of their range."""
     return network.initialize(np.random.RandomState(0)) + 0.5 * rng.normal(
         size=network.n_parameters
     )
@@ -47,7 +48,7 @@ def draw_masks(network, n_sequences, dropout, recurrent_dropout, dtype=np.float6
 
 
 def run(network, parameters, sequences, *, buffers=None):
-    """Raw outputs (n_samples, n_outputs), in the order of the sequences."""
+    """Return raw outputs (n_samples, n_outputs), in the order of the sequences."""
     if not hasattr(sequences, "batch"):
         sequences = RaggedSequences(sequences, has_missing=True)
     buffers = buffers or network.state_buffers(parameters.dtype)
@@ -58,7 +59,7 @@ def run(network, parameters, sequences, *, buffers=None):
 
 
 @given(networks, all_lengths, seeds)
-def test_raw_outputs_are_the_references(network, lengths, seed):
+def test_raw_outputs_equal_the_reference(network, lengths, seed):
     rng = np.random.default_rng(seed)
     parameters = draw_parameters(network, rng)
     sequences = draw_sequences(network, lengths, rng)
@@ -95,7 +96,7 @@ def test_a_sequence_cut_in_two_with_the_state_carried_equals_one_pass(
 
 
 def test_each_direction_starts_from_its_own_state():
-    """And leaves it as it was: the buffers hold a copy."""
+    """The given state is not changed: the buffers hold a copy."""
     rng = np.random.default_rng(0)
     network = Network(2, (3,), 1, bidirectional=True)
     parameters = draw_parameters(network, rng)
@@ -115,8 +116,8 @@ def test_each_direction_starts_from_its_own_state():
             assert_allclose(buffers[d].c[:, j], c, **close)
 
 
-def test_one_direction_reads_what_the_other_reads_turned_round():
-    """With the same weights for both, turning the sequences round swaps the two states."""
+def test_the_second_direction_reads_the_sequences_reversed():
+    """With the same weights in both directions, reversing the sequences swaps the two states."""
     rng = np.random.default_rng(0)
     network = Network(2, (3,), 1, bidirectional=True)
     coefs, intercepts = network.unpack(draw_parameters(network, rng))
@@ -125,12 +126,12 @@ def test_one_direction_reads_what_the_other_reads_turned_round():
     parameters = network.pack(coefs, intercepts)
     swapped = network.pack(swapped_coefs, intercepts)
     sequences = draw_sequences(network, [5, 2, 0, 5, 1], rng)
-    turned = [sequence[::-1] for sequence in sequences]
-    assert_allclose(run(network, swapped, turned), run(network, parameters, sequences), **close)
+    reversed_raw = run(network, swapped, [sequence[::-1] for sequence in sequences])
+    assert_allclose(reversed_raw, run(network, parameters, sequences), **close)
 
 
 @given(networks, all_lengths, seeds)
-def test_a_ragged_batch_equals_each_sequence_on_its_own(network, lengths, seed):
+def test_a_ragged_batch_equals_its_sequences_one_by_one(network, lengths, seed):
     rng = np.random.default_rng(seed)
     parameters = draw_parameters(network, rng)
     sequences = draw_sequences(network, lengths, rng)
@@ -139,13 +140,11 @@ def test_a_ragged_batch_equals_each_sequence_on_its_own(network, lengths, seed):
 
 
 @given(networks, st.integers(1, 6), st.integers(1, 7), seeds, st.floats(0, 1))
-def test_missing_steps_equal_the_sequence_without_them(
-    network, n_samples, n_timesteps, seed, share
-):
+def test_missing_steps_are_skipped(network, n_samples, n_timesteps, seed, fraction):
     rng = np.random.default_rng(seed)
     parameters = draw_parameters(network, rng)
     X = rng.normal(size=(n_samples, n_timesteps, network.n_features))
-    missing = rng.uniform(size=(n_samples, n_timesteps)) < share
+    missing = rng.uniform(size=(n_samples, n_timesteps)) < fraction
     X[missing] = np.nan
     without = run(network, parameters, [x[~gone] for x, gone in zip(X, missing, strict=True)])
     dense = run(network, parameters, DenseSequences(X, has_missing=True))
@@ -173,7 +172,7 @@ def test_float32_stays_float32_and_is_close(network, lengths, seed):
     assert_allclose(single, run(network, parameters, sequences), rtol=1e-4, atol=1e-4)
 
 
-def test_a_sequence_without_steps_gives_the_bias_of_the_head():
+def test_the_output_of_a_sequence_without_steps_is_the_bias_of_the_head():
     network = Network(2, (4, 3), 2)
     parameters = draw_parameters(network, np.random.default_rng(0))
     raw = run(network, parameters, [np.ones((3, 2)), np.empty((0, 2))])
@@ -183,8 +182,8 @@ def test_a_sequence_without_steps_gives_the_bias_of_the_head():
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_buffers_leave_nothing_behind(bidirectional, dropout):
-    """Batch A, then others of the same and of other shapes, then A again: the same bits."""
+def test_buffers_give_the_same_bits_after_other_batches(bidirectional, dropout):
+    """Batches of the same and of other shapes come in between."""
     rng = np.random.default_rng(0)
     network = Network(2, (4, 3), 3, bidirectional)
     parameters = draw_parameters(network, rng)
@@ -207,7 +206,7 @@ def test_buffers_leave_nothing_behind(bidirectional, dropout):
         )
         return result
 
-    # More packings than the workspace keeps; every one comes by twice with other values.
+    # More packings than the workspace keeps; each one occurs twice with other values.
     all_lengths = [[5, 3, 3, 0], [5, 5, 5, 5], [2, 2], [6, 1, 1], [0, 0]]
     batches = [draw_sequences(network, lengths, rng) for lengths in all_lengths for _ in range(2)]
     for compute in (outputs, gradient):
@@ -243,7 +242,7 @@ def test_matrices_are_views_and_unpacked_weights_are_copies():
 
 
 @given(networks, seeds)
-def test_the_penalty_spares_the_biases(network, seed):
+def test_the_penalty_leaves_out_the_biases(network, seed):
     parameters = np.random.default_rng(seed).normal(size=network.n_parameters)
     before = parameters.copy()
     coefs, intercepts = network.unpack(network.penalized(parameters))
@@ -253,7 +252,7 @@ def test_the_penalty_spares_the_biases(network, seed):
     assert not any(b.any() for b in intercepts)
 
 
-def test_initialize():
+def test_initial_weights_are_orthogonal_or_glorot_uniform_and_the_forget_bias_is_one():
     network = Network(5, (32, 16), 3)
     coefs, intercepts = network.unpack(network.initialize(np.random.RandomState(0)))
     W_x, W_h, W_x2, W_h2, head = coefs
@@ -268,14 +267,14 @@ def test_initialize():
     assert_array_equal(intercepts[-1], np.zeros(3))
 
 
-def test_initialize_draws_from_the_generator_alone():
+def test_initial_weights_depend_only_on_the_generator():
     network = Network(5, (4,), 1)
     first = network.initialize(np.random.RandomState(0))
     assert_array_equal(network.initialize(np.random.RandomState(0)), first)
     assert not np.array_equal(network.initialize(np.random.RandomState(1)), first)
 
 
-def test_longer_sequences_and_wider_layers_go_through_in_smaller_blocks():
+def test_blocks_are_smaller_for_longer_sequences_and_wider_layers():
     narrow, wide = Network(1, (8,), 1), Network(1, (64, 64), 1)
     blocks = [narrow.n_columns(n_timesteps) for n_timesteps in (0, 10, 100, 1000)]
     assert blocks == sorted(blocks, reverse=True)
@@ -288,22 +287,23 @@ def test_longer_sequences_and_wider_layers_go_through_in_smaller_blocks():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("dropout", "recurrent_dropout"), [(0.2, 0.5), (0.5, 0.2), (0.9, 0.1)])
-def test_masks_drop_their_share_and_scale_what_is_kept(dropout, recurrent_dropout, dtype):
+def test_masks_drop_their_fraction_and_scale_what_is_kept(dropout, recurrent_dropout, dtype):
     network = Network(2, (20, 10), 1, bidirectional=True)
     masks = draw_masks(network, 5000, dropout, recurrent_dropout, dtype)
     assert [mask.shape for mask in masks.outputs] == [(40, 5000), (20, 5000)]
     assert [mask.shape for mask in masks.recurrent] == [(2, 20, 5000), (2, 10, 5000)]
-    for kind, share in ((masks.outputs, dropout), (masks.recurrent, recurrent_dropout)):
+    for kind, dropped in ((masks.outputs, dropout), (masks.recurrent, recurrent_dropout)):
         for mask in kind:
             assert mask.dtype == dtype
-            assert_array_equal(np.unique(mask), np.array([0, 1 / (1 - share)], dtype))
-            deviation = np.sqrt(share * (1 - share) / mask.size)  # of the share, by chance
-            assert abs((mask == 0).mean() - share) < 5 * deviation
-            assert abs(mask.mean(dtype=np.float64) - 1) < 5 * deviation / (1 - share)
+            assert_array_equal(np.unique(mask), np.array([0, 1 / (1 - dropped)], dtype))
+            # The standard deviation of the fraction dropped.
+            deviation = np.sqrt(dropped * (1 - dropped) / mask.size)
+            assert abs((mask == 0).mean() - dropped) < 5 * deviation
+            assert abs(mask.mean(dtype=np.float64) - 1) < 5 * deviation / (1 - dropped)
 
 
-def test_masks_are_drawn_apart():
-    """For every sequence, unit, direction, layer and kind; equal ones would be correlated."""
+def test_masks_are_independent():
+    """For each sequence, unit, direction, layer and kind; equal ones would be correlated."""
     n_sequences = 5000
     network = Network(2, (3, 3), 1, bidirectional=True)
     masks = draw_masks(network, n_sequences, 0.5, 0.5)
@@ -315,7 +315,7 @@ def test_masks_are_drawn_apart():
     assert np.abs(correlation).max() < 5 / np.sqrt(n_sequences)
 
 
-def test_nothing_is_drawn_where_nothing_is_dropped():
+def test_nothing_is_drawn_without_dropout():
     network, rng = Network(2, (3,), 1), np.random.RandomState(0)
     before = rng.get_state()[1:3]
     masks = network.draw_masks(
@@ -328,7 +328,7 @@ def test_nothing_is_drawn_where_nothing_is_dropped():
     assert draw_masks(network, 7, 0.0, 0.5).outputs is None
 
 
-def test_columns_of_masks_are_those_of_the_sequences():
+def test_columns_selects_the_masks_of_the_sequences():
     network = Network(2, (3, 2), 1, bidirectional=True)
     masks, columns = draw_masks(network, 7, 0.5, 0.3), np.array([4, 0, 6])
     some = masks.columns(columns)
@@ -340,7 +340,7 @@ def test_columns_of_masks_are_those_of_the_sequences():
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_masks_of_ones_change_no_bit(bidirectional):
-    """What is dropped is the only difference between a workspace for dropout and one without."""
+    """Apart from what is dropped, workspaces with and without dropout compute the same."""
     rng = np.random.default_rng(0)
     network = Network(2, (4, 3), 1, bidirectional)
     parameters = draw_parameters(network, rng)
