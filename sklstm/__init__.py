@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from sklstm.classifier import LSTMClassifier
     from sklstm.displays import ForecastDisplay, LossCurveDisplay
     from sklstm.regressor import LSTMRegressor
-    from sklstm.windowing import SlidingWindow, forecast_targets, make_windows
+    from sklstm.windows import SlidingWindow, forecast_targets, make_windows
 
 __all__ = [
     "ForecastDisplay",
@@ -28,9 +28,9 @@ _MODULES = {
     "LSTMClassifier": "sklstm.classifier",
     "LSTMRegressor": "sklstm.regressor",
     "LossCurveDisplay": "sklstm.displays",
-    "SlidingWindow": "sklstm.windowing",
-    "forecast_targets": "sklstm.windowing",
-    "make_windows": "sklstm.windowing",
+    "SlidingWindow": "sklstm.windows",
+    "forecast_targets": "sklstm.windows",
+    "make_windows": "sklstm.windows",
 }
 
 

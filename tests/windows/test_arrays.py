@@ -1,4 +1,4 @@
-"""make_windows and forecast_targets: what an obvious loop gives, in views where they can be."""
+"""make_windows and forecast_targets equal plain loops, and return views where they can."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from sklstm import LSTMRegressor, SlidingWindow, forecast_targets, make_windows
 
 
 def windows_by_hand(X, y, window_size, horizon, stride, sampling_rate):
-    """Return what the docstring says, window by window; None if there is none."""
+    """Make the windows as the docstring defines them; None if there are none."""
     X_windows, y_windows = [], []
     start = 0
     while True:
@@ -35,7 +35,7 @@ SIZES = st.fixed_dictionaries(
 
 
 @given(n_rows=st.integers(1, 15), n_features=st.integers(1, 3), sizes=SIZES, with_y=st.booleans())
-def test_windows_are_what_an_obvious_loop_gives(n_rows, n_features, sizes, with_y):
+def test_windows_equal_those_of_a_plain_loop(n_rows, n_features, sizes, with_y):
     X = np.random.RandomState(0).normal(size=(n_rows, n_features))
     y = np.arange(float(n_rows)) if with_y else None
     target = y if with_y else X[:, 0] if n_features == 1 else X
@@ -52,7 +52,7 @@ def test_windows_are_what_an_obvious_loop_gives(n_rows, n_features, sizes, with_
     groups=st.lists(st.sampled_from(["b", "a", "c"]), min_size=12, max_size=12),
     sizes=SIZES,
 )
-def test_no_window_crosses_from_one_series_into_another(groups, sizes):
+def test_windows_do_not_cross_from_one_series_into_another(groups, sizes):
     X = np.random.RandomState(0).normal(size=(12, 2))
     y = np.arange(12.0)
     labels = np.array(groups)
@@ -73,7 +73,7 @@ SERIES = np.arange(20.0).reshape(10, 2)
 
 
 @pytest.mark.parametrize("groups", [None, ["a"] * 10, ["a"] * 9 + ["b"]], ids=str)
-def test_windows_of_one_series_are_views(groups):
+def test_windows_of_one_series_are_read_only_views(groups):
     X_windows, y_windows = make_windows(SERIES, window_size=3, horizon=2, groups=groups)
     for windows in (X_windows, y_windows):
         assert not windows.flags.writeable
@@ -94,14 +94,14 @@ def test_windows_of_one_series_are_views(groups):
     ],
     ids=["X", "1-D", "column", "frame", "series", "2-D"],
 )
-def test_shapes(y, shape):
+def test_the_shape_of_the_targets_follows_that_of_y(y, shape):
     X_windows, y_windows = make_windows(SERIES, y, window_size=3, horizon=2)
     assert X_windows.shape == (6, 3, 2)
     assert y_windows.shape == shape
 
 
 @pytest.mark.parametrize("X", [SERIES[:, 0], SERIES[:, 0].tolist(), pd.Series(SERIES[:, 0])])
-def test_a_series_may_be_1d(X):
+def test_the_series_may_be_1d(X):
     for windows, expected in zip(
         make_windows(X, window_size=3), make_windows(SERIES[:, :1], window_size=3), strict=True
     ):
@@ -114,7 +114,7 @@ def test_dtypes_are_kept(dtype):
     assert X_windows.dtype == y_windows.dtype == dtype
 
 
-def test_the_same_as_sliding_window_where_that_is_full():
+def test_windows_equal_the_full_windows_of_sliding_window():
     X_windows, y_windows = make_windows(SERIES, SERIES[:, 0], window_size=3, horizon=2)
     window = SlidingWindow(3).fit_transform(SERIES)
     np.testing.assert_array_equal(X_windows, window[2:-2])
@@ -122,7 +122,7 @@ def test_the_same_as_sliding_window_where_that_is_full():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_forecast_of_several_steps():
+def test_a_regressor_predicts_several_steps():
     series = np.sin(np.arange(60.0))
     X, y = make_windows(series, window_size=5, horizon=3)
     model = LSTMRegressor(4, max_iter=3, random_state=0).fit(X, y)
@@ -131,7 +131,7 @@ def test_a_forecast_of_several_steps():
 
 @pytest.mark.parametrize("name", ["window_size", "horizon", "stride", "sampling_rate"])
 @pytest.mark.parametrize("size", [0, -1, 2.0, None, "3", True])
-def test_sizes_out_of_range(name, size):
+def test_invalid_sizes_are_refused(name, size):
     with pytest.raises(ValueError, match=f"{name} must be an int of at least 1, got {size!r}"):
         make_windows(SERIES, **{"window_size": 3, name: size})
 
@@ -153,16 +153,16 @@ def test_sizes_out_of_range(name, size):
         ([], {}, "0 sample"),
     ],
 )
-def test_series_that_are_none(X, params, message):
+def test_invalid_series_are_refused(X, params, message):
     with pytest.raises(ValueError, match=message):
         make_windows(X, window_size=3, **params)
 
 
-# Targets with rows as they are.
+# forecast_targets.
 
 
 @given(n_rows=st.integers(1, 10), horizon=st.integers(1, 12))
-def test_targets_are_what_an_obvious_loop_gives(n_rows, horizon):
+def test_targets_equal_those_of_a_plain_loop(n_rows, horizon):
     y = np.random.RandomState(0).normal(size=n_rows)
     expected = np.full((n_rows, horizon), np.nan)
     for t in range(n_rows):
@@ -183,14 +183,14 @@ def test_targets_are_float64(y):
     np.testing.assert_array_equal(forecast_targets(y, 2), expected, strict=True)
 
 
-def test_missing_values_stay_missing():
+def test_targets_keep_missing_values():
     np.testing.assert_array_equal(
         forecast_targets([1.0, np.nan, 3.0], 1), [[np.nan], [3.0], [np.nan]]
     )
 
 
 @pytest.mark.parametrize("horizon", [0, -1, 2.0, None, "3", True])
-def test_horizons_out_of_range(horizon):
+def test_invalid_horizons_are_refused(horizon):
     with pytest.raises(ValueError, match=f"horizon must be an int of at least 1, got {horizon!r}"):
         forecast_targets([1.0, 2.0], horizon)
 
@@ -205,12 +205,12 @@ def test_horizons_out_of_range(horizon):
         (["a", "b"], "could not convert"),
     ],
 )
-def test_targets_of_what_is_no_series(y, message):
+def test_targets_of_an_invalid_series_are_refused(y, message):
     with pytest.raises(ValueError, match=message):
         forecast_targets(y, 1)
 
 
-def test_targets_of_a_panel_are_of_the_same_series():
+def test_targets_of_a_panel_come_from_the_same_series():
     y, shops = [1.0, 10, 2, 20, 3, 30], ["a", "b"] * 3
     targets = forecast_targets(y, 2, groups=shops)
     nan = np.nan
