@@ -1,7 +1,7 @@
 """One time step of an LSTM, as the equations are written in the literature.
 
-This is the cell to read. The code that trains is :mod:`sklstm.nn.layer`, which computes the same
-numbers for a whole batch over time; the tests hold the one to the other.
+It is written for reading. Training uses :mod:`sklstm.nn.layer`, which computes the same for a whole
+batch over time; the tests compare the two.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Floats = NDArray[np.floating]
 
 
 def sigmoid(z: Floats) -> Floats:
-    """Logistic function 1 / (1 + exp(-z)), which neither overflows nor warns.
+    """Compute the logistic function 1 / (1 + exp(-z)) without overflow or warnings.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def sigmoid(z: Floats) -> Floats:
     Returns
     -------
     ndarray
-        Values in [0, 1], of the shape and dtype of ``z``.
+        Values in [0, 1], with the shape and dtype of ``z``.
 
     Examples
     --------
@@ -48,21 +48,21 @@ def lstm_cell(
 ) -> tuple[Floats, Floats]:
     """Advance an LSTM by one time step.
 
-    The rows of ``W_x``, ``W_h`` and ``b`` are four blocks of ``n_units`` rows, one for each gate,
-    in the order i, f, g, o: input gate, forget gate, candidate, output gate.
+    The rows of ``W_x``, ``W_h`` and ``b`` are four blocks of ``n_units`` rows, in the gate order
+    i, f, g, o: input gate, forget gate, candidate, output gate.
 
     Parameters
     ----------
     x_t : ndarray of shape (..., n_features)
-        The input at this step, of one sequence or of many.
+        The input at this step, for one sequence or many.
     h, c : ndarray of shape (..., n_units)
-        Hidden state and cell state after the step before.
+        Hidden state and cell state after the previous step.
     W_x : ndarray of shape (4 * n_units, n_features)
-        Weights of the input.
+        Input weights.
     W_h : ndarray of shape (4 * n_units, n_units)
-        Weights of the hidden state.
+        Recurrent weights.
     b : ndarray of shape (4 * n_units,)
-        One bias for each row.
+        Biases.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Where the weights start: Glorot uniform, orthogonal, forget bias one."""
+"""Initial weights: Glorot uniform, orthogonal, and a forget bias of one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["glorot_uniform", "lstm_biases", "orthogonal"]
 def glorot_uniform(
     rng: np.random.RandomState, n_outputs: int, n_inputs: int
 ) -> NDArray[np.float64]:
-    """Uniform weights whose variance is 2 / (fan_in + fan_out) [1]_.
+    """Draw uniform weights of variance 2 / (fan_in + fan_out) [1]_.
 
     Parameters
     ----------
     rng : RandomState
-        Source of the numbers.
+        Random number generator.
     n_outputs, n_inputs : int
-        Shape of the matrix: its fan-out and its fan-in.
+        Shape of the matrix, its fan-out and its fan-in.
 
     Returns
     -------
@@ -35,12 +35,12 @@ def glorot_uniform(
 
 
 def orthogonal(rng: np.random.RandomState, n_rows: int, n_columns: int) -> NDArray[np.float64]:
-    """Random matrix with orthonormal columns, uniform over all of them [1]_.
+    """Draw a matrix with orthonormal columns, uniformly among all such matrices [1]_.
 
     Parameters
     ----------
     rng : RandomState
-        Source of the numbers.
+        Random number generator.
     n_rows, n_columns : int
         Shape of the matrix, ``n_rows >= n_columns``.
 
@@ -55,18 +55,18 @@ def orthogonal(rng: np.random.RandomState, n_rows: int, n_columns: int) -> NDArr
        of learning in deep linear neural networks", ICLR 2014.
     """
     Q, R = np.linalg.qr(rng.normal(size=(n_rows, n_columns)))
-    # QR is unique, and so Q uniform, once the diagonal of R is made positive.
+    # With a positive diagonal of R, the factorisation is unique and Q is uniformly distributed.
     signs = np.where(np.diag(R) < 0, -1.0, 1.0)
     return Q * signs
 
 
 def lstm_biases(n_units: int) -> NDArray[np.float64]:
-    """Zero biases, but one for the forget gate, so that a new network remembers [1]_.
+    """Return zero biases, except ones for the forget gate, so that a new network remembers [1]_.
 
     Parameters
     ----------
     n_units : int
-        Units of the layer.
+        Number of units of the layer.
 
     Returns
     -------

@@ -228,7 +228,7 @@ class LayerBuffers:
     n_inputs, n_units : int
         Width of the layer's input and of its state.
     packing : Packing
-        How the batch lies in columns.
+        How the batch is arranged in columns.
     dtype : dtype
         float32 or float64.
     dropping : bool, default=False
@@ -408,7 +408,7 @@ class StateBuffers:
         x : ndarray of shape (n_timesteps, n_inputs, n_sequences)
             Only the columns that are active at a step are read.
         packing : Packing
-            How the batch lies in columns.
+            How the batch is arranged in columns.
         state : tuple (h, c) of ndarray of shape (n_units, n_sequences), default=None
             State before the first step; zero if None. Given, all sequences must have the same
             length.

@@ -1,4 +1,4 @@
-"""Adam on one flat vector of parameters, and clipping of the gradient by its global norm."""
+"""Adam on one flat vector of parameters, and gradient clipping by global norm."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["Adam", "clip_by_global_norm"]
 
 
 class Adam:
-    """Adam, adaptive moment estimation [1]_, in the form of the paper's Algorithm 1.
+    """Adam, adaptive moment estimation, as in Algorithm 1 of the paper [1]_.
 
     Parameters
     ----------
     n_parameters : int
         Length of the parameter vector.
     dtype : dtype
-        Of the moments, that of the parameters.
+        Dtype of the parameters and the moments.
     beta_1, beta_2 : float
-        Decay rates of the first and of the second moment, in [0, 1).
+        Decay rates of the first and second moment, in [0, 1).
     epsilon : float
         Added to the denominator.
 
@@ -30,7 +30,7 @@ class Adam:
     first_moment, second_moment : ndarray of shape (n_parameters,)
         Running means of the gradient and of its square.
     n_updates : int
-        Updates made so far.
+        Number of updates so far.
 
     References
     ----------
@@ -67,16 +67,16 @@ class Adam:
         gradient: Floats,
         learning_rate: float,
     ) -> None:
-        """Move ``parameters`` one step, in place.
+        """Update ``parameters`` by one step, in place.
 
         Parameters
         ----------
         parameters : ndarray of shape (n_parameters,)
             Changed in place.
         gradient : ndarray of shape (n_parameters,)
-            Gradient of the loss; used as scratch space, its values are lost.
+            Gradient of the loss. It is used as scratch space, so its values are lost.
         learning_rate : float
-            Step size.
+            The learning rate.
         """
         self.n_updates += 1
         m, v, scratch = self.first_moment, self.second_moment, gradient
@@ -101,19 +101,19 @@ class Adam:
 
 
 def clip_by_global_norm(gradient: Floats, max_norm: float | None) -> float:
-    """Scale a gradient down, in place, where its Euclidean norm exceeds a bound [1]_.
+    """Scale a gradient down, in place, if its Euclidean norm exceeds a bound [1]_.
 
     Parameters
     ----------
     gradient : ndarray of shape (n_parameters,)
-        Gradient over all parameters; changed in place.
+        Gradient with respect to all parameters; changed in place.
     max_norm : float or None
-        The bound; None leaves the gradient as it is.
+        The bound; None does not clip.
 
     Returns
     -------
     float
-        The norm before clipping; not finite where the gradient is not.
+        The norm before clipping; not finite if the gradient is not.
 
     References
     ----------
@@ -128,7 +128,7 @@ def clip_by_global_norm(gradient: Floats, max_norm: float | None) -> float:
     >>> clip_by_global_norm(gradient, 1.0), gradient
     (5.0, array([0.6, 0.8]))
     """
-    # Summed by NumPy rather than by a BLAS dot product, whose bits depend on the thread count.
+    # NumPy's sum, unlike a BLAS dot product, does not depend on the number of threads.
     norm = float(np.sqrt(np.add.reduce(np.square(gradient))))
     if max_norm is not None and norm > max_norm and np.isfinite(norm):
         gradient *= max_norm / norm

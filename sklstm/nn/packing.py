@@ -24,14 +24,15 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True)
 class Packing:
-    """How the sequences of a batch lie in columns: longest first, aligned at their end.
+    """How the sequences of a batch are arranged in columns: longest first, aligned at their end.
 
     Parameters
     ----------
     widths : tuple of int
-        For each step the number of sequences that have started: never falling, at least one.
+        For each step the number of sequences that have started. It is at least one and never
+        decreases.
     n_sequences : int
-        Sequences in the batch, those without a single step included.
+        Sequences in the batch, including those without a single step.
     """
 
     widths: tuple[int, ...]
@@ -39,16 +40,16 @@ class Packing:
 
     @classmethod
     def from_lengths(cls, lengths: NDArray[np.intp]) -> Packing:
-        """Packing of sequences whose lengths are given, longest first."""
+        """Return the packing of sequences whose lengths are given, longest first."""
         n_timesteps = int(lengths[0]) if len(lengths) else 0
-        # The sequence j is active at step t if t >= n_timesteps - lengths[j].
+        # Sequence j is active at step t if t >= n_timesteps - lengths[j].
         starts = np.bincount(n_timesteps - lengths, minlength=n_timesteps + 1)
         return cls(tuple(np.cumsum(starts[:n_timesteps]).tolist()), len(lengths))
 
     @classmethod
     @lru_cache(maxsize=16)
     def equal(cls, n_timesteps: int, n_sequences: int) -> Packing:
-        """Packing of sequences of one length."""
+        """Return the packing of sequences of equal length."""
         return cls((n_sequences,) * n_timesteps, n_sequences)
 
     @cached_property
@@ -65,14 +66,14 @@ class Packing:
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences on their way into the network.
+    """Packed sequences, the input of the network.
 
     Parameters
     ----------
     x : ndarray of shape (n_timesteps, n_features, n_sequences)
-        Values, aligned at the last step; what a shorter sequence has in front is not read.
+        Values, aligned at the last step. What is before a shorter sequence is not read.
     packing : Packing
-        Which of the columns are active at which step: longest sequence first.
+        Which columns are active at which step.
     """
 
     x: Floats
@@ -80,25 +81,25 @@ class Batch:
 
 
 def reversed_in_time(x: Floats, packing: Packing) -> Floats:
-    """Turn every sequence of a packed batch round in time; twice gives it back.
+    """Reverse every sequence of a packed batch in time.
 
     Parameters
     ----------
     x : ndarray of shape (n_timesteps, n, n_sequences)
-        Packed: a sequence that starts at step t has nothing of its own before.
+        The packed sequences. What is before a shorter sequence is not read.
     packing : Packing
-        How the batch lies in columns.
+        How the batch is arranged in columns.
 
     Returns
     -------
     ndarray of shape (n_timesteps, n, n_sequences)
-        A view where all sequences have the same length, else a new array.
+        A view if all sequences have the same length, else a new array.
     """
     if len(packing.runs) == 1 and packing.widths[0] == packing.n_sequences:
         return x[::-1]
-    turned = np.zeros_like(x)
+    x_reversed = np.zeros_like(x)
     started = 0
     for start, _, width in packing.runs:
-        turned[start:, :, started:width] = x[start:, :, started:width][::-1]
+        x_reversed[start:, :, started:width] = x[start:, :, started:width][::-1]
         started = width
-    return turned
+    return x_reversed

@@ -1,4 +1,4 @@
-"""One time step: against the textbook's formulas and SciPy."""
+"""One time step: equal to the textbook formulas, the reference and SciPy."""
 
 import math
 
@@ -27,7 +27,7 @@ def test_sigmoid_neither_overflows_nor_changes_the_dtype(dtype):
     assert_array_equal(result, [0, 0, 0, 0.5, 1, 1, 1])
 
 
-def test_one_unit_against_the_formulas():
+def test_one_unit_equals_the_textbook_formulas():
     (w_i, w_f, w_g, w_o), (u_i, u_f, u_g, u_o) = (0.5, -0.3, 0.8, 0.1), (0.2, 0.7, -0.6, -0.9)
     (b_i, b_f, b_g, b_o), x, h, c = (0.1, 1.0, -0.2, 0.3), 1.5, -0.4, 0.6
     i = 1 / (1 + math.exp(-(w_i * x + u_i * h + b_i)))
@@ -50,7 +50,7 @@ def test_one_unit_against_the_formulas():
 
 @pytest.mark.parametrize(("dtype", "atol"), [(np.float32, 1e-6), (np.float64, 1e-15)])
 @pytest.mark.parametrize("batch_shape", [(), (4,), (2, 3)])
-def test_a_batch_is_its_samples(batch_shape, dtype, atol):
+def test_a_batch_equals_its_samples_one_by_one(batch_shape, dtype, atol):
     rng = np.random.default_rng(0)
     n_features, n_units = 2, 3
     x = rng.normal(size=(*batch_shape, n_features)).astype(dtype)
@@ -68,7 +68,7 @@ def test_a_batch_is_its_samples(batch_shape, dtype, atol):
         assert_allclose(new_c[index], want_c, rtol=0, atol=atol)
 
 
-def test_arguments_are_left_alone():
+def test_lstm_cell_does_not_write_to_its_arguments():
     rng = np.random.default_rng(0)
     shapes = [(4, 2), (4, 3), (4, 3), (12, 2), (12, 3), (12,)]
     arguments = [rng.normal(size=shape) for shape in shapes]

@@ -1,4 +1,4 @@
-"""Where weights start: bounds, variance, orthogonality, and the distribution of it."""
+"""Initial weights: bounds, variance, orthogonality and its distribution."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from sklstm.nn import glorot_uniform, lstm_biases, orthogonal
 
 
 @pytest.mark.parametrize(("n_outputs", "n_inputs"), [(100, 50), (40, 200), (400, 30)])
-def test_glorot_uniform(n_outputs, n_inputs):
+def test_glorot_uniform_has_its_bound_and_variance(n_outputs, n_inputs):
     W = glorot_uniform(np.random.RandomState(0), n_outputs, n_inputs)
     assert W.shape == (n_outputs, n_inputs)
     variance = 2 / (n_inputs + n_outputs)
@@ -27,7 +27,7 @@ def test_orthogonal_columns_are_orthonormal(n_rows, n_columns):
 
 
 def test_orthogonal_matrices_are_uniform():
-    """Haar measure over O(n), which QR alone does not give: there the diagonal has a sign."""
+    """They follow the Haar measure over O(n); QR alone would not, because of the signs of R."""
     n, n_draws = 4, 4000
     rng = np.random.RandomState(0)
     draws = np.array([orthogonal(rng, n, n) for _ in range(n_draws)])

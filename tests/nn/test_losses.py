@@ -1,4 +1,4 @@
-"""Losses: values against scikit-learn, gradients against differences, and the far ends."""
+"""Losses: values as in scikit-learn, gradients as the reference has them, extreme values."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ N_SAMPLES = 20
 
 
 def draw(loss, n_outputs, dtype=np.float64):
-    """Target and raw outputs, (n_outputs, n_samples), and weights of the samples."""
+    """Draw target and raw outputs, (n_outputs, n_samples), and sample weights."""
     rng = np.random.default_rng(0)
     raw = 3 * rng.normal(size=(n_outputs, N_SAMPLES))
     target = rng.normal(size=raw.shape)
@@ -72,7 +72,7 @@ def test_pinball_loss_is_the_mean_pinball_loss(n_outputs, quantile):
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
-def test_huber_is_that_of_scikit_learn_with_a_delta_of_one(n_outputs):
+def test_huber_equals_scikit_learns_huber_loss_with_delta_one(n_outputs):
     loss, truth = Huber(), HuberLoss(delta=1)
     target, raw, _ = draw(loss, n_outputs)
     error = np.abs(target - raw)
@@ -121,7 +121,7 @@ def test_binary_cross_entropy_is_the_log_loss_summed_over_labels(n_labels):
     assert_allclose(value, sum(by_label))
 
 
-def test_two_classes_by_softmax_are_one_label_by_the_logistic_function():
+def test_softmax_of_two_classes_equals_the_logistic_loss_of_one_label():
     target, raw, _ = draw(BinaryCrossEntropy(), 1)
     as_two = np.concatenate([np.zeros_like(raw), raw])
     one_hot = np.concatenate([1 - target, target])
@@ -149,7 +149,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("loss", "truth", "n_outputs"), CASES)
-def test_the_gradient_is_that_of_the_value(loss, truth, n_outputs):
+def test_the_gradient_is_the_derivative_of_the_value(loss, truth, n_outputs):
     target, raw, _ = draw(loss, n_outputs)
     value, gradient = loss.value(target, raw), loss.gradient(target, raw)
     assert value.shape == (N_SAMPLES,)
@@ -181,7 +181,7 @@ def test_a_quantile_may_be_a_numpy_scalar(quantile, dtype):
         assert_array_equal(result, getattr(plain, method)(target, raw))
 
 
-# Where a loss has a kink: an entry that meets its target, beside others that do not.
+# Kinks: some entries equal their target, others do not.
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_quantile_may_be_a_numpy_scalar(quantile, dtype):
         (PinballLoss(0.9), -0.9, 0.1),
     ],
 )
-def test_at_the_kink_the_gradient_is_zero_between_the_slopes_of_its_sides(loss, left, right):
+def test_the_gradient_at_the_kink_is_zero(loss, left, right):
     target = np.full((2, 3), 5.0)
     raw = np.array([[5.0, 4.5, 5.5], [5.0, 5.0, 5.0]])
     assert_allclose(loss.gradient(target, raw), np.array([[0, left, right], [0, 0, 0]]) / 2)
@@ -202,8 +202,7 @@ def test_at_the_kink_the_gradient_is_zero_between_the_slopes_of_its_sides(loss, 
     assert_allclose([-below, above], np.array([left, right]) / 2 * 0.5)
 
 
-def test_huber_joins_its_pieces_without_a_jump():
-    """The tangent takes over at an error of one: value and slope are those of the parabola."""
+def test_huber_value_and_slope_are_continuous_at_an_error_of_one():
     loss, error, target = Huber(), np.array([[-1.0, 1.0]]), np.full((1, 2), 5.0)
     assert_array_equal(loss.value(target, target + error), [0.5, 0.5])
     assert_array_equal(loss.gradient(target, target + error), error)
@@ -221,7 +220,7 @@ def test_the_pinball_loss_is_least_at_the_quantile(quantile):
     assert candidates[np.argmin(values)] == np.quantile(target, quantile)
 
 
-# The far ends.
+# Extreme values.
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -233,14 +232,14 @@ def test_the_pinball_loss_is_least_at_the_quantile(quantile):
         (PinballLoss(0.25), [0.25e30, 0.75e30], [-0.25, 0.75]),
     ],
 )
-def test_a_huge_error_counts_once_and_has_a_bounded_gradient(loss, values, slopes, dtype):
+def test_huge_errors_have_a_linear_loss_and_a_bounded_gradient(loss, values, slopes, dtype):
     raw, target = np.array([[-1e30, 1e30]], dtype), np.ones((1, 2), dtype)
     assert_allclose(loss.value(target, raw), np.array(values, dtype), rtol=1e-6)
     assert_array_equal(loss.gradient(target, raw), np.array([slopes], dtype))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_poisson_at_its_ends(dtype):
+def test_poisson_at_extreme_raw_outputs(dtype):
     loss = Poisson()
     target = np.array([[0, 0, 0, 3, 3]], dtype)
     raw = np.array([[-1e30, -1000, 50, -1000, 50]], dtype)
@@ -252,7 +251,7 @@ def test_poisson_at_its_ends(dtype):
     assert_array_equal(loss.inverse_link(raw), np.array([[0, 0, rate, 0, rate]], dtype))
 
 
-def test_poisson_is_zero_where_the_prediction_is_right():
+def test_poisson_loss_of_a_correct_prediction_is_zero():
     target = np.array([[1e-3, 1.0, 7.0, 1e6]])
     raw = np.log(target)
     assert_allclose(Poisson().value(target, raw), 0, atol=1e-9)
@@ -283,7 +282,7 @@ def test_categorical_cross_entropy_at_extreme_logits(dtype):
     assert_allclose(loss.gradient(target, raw).T, [[1, 0, -1], [0.5, 0.5, -1], [-0.5, 0.5, 0]])
 
 
-def test_a_small_loss_keeps_its_digits():
-    """-log p of a sure and right answer is about exp(-raw), not zero."""
+def test_a_small_loss_is_precise():
+    """For a confident correct answer, -log p is about exp(-raw) and not rounded to zero."""
     raw = np.array([[30.0]])
     assert_allclose(BinaryCrossEntropy().value(np.ones((1, 1)), raw), np.exp(-30), rtol=1e-12)

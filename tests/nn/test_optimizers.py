@@ -1,4 +1,4 @@
-"""Adam against the paper's algorithm, and the clipping of gradients."""
+"""Adam equals the algorithm of the paper; clipping of gradients."""
 
 import pickle
 
@@ -27,7 +27,7 @@ def algorithm_1(theta, gradient, n_updates, alpha, beta_1, beta_2, epsilon):
 
 
 def noisy_gradient(theta, t):
-    """Gradient of a quadratic bowl, with noise; of scales from 1e-6 to 1e2, and some zeros."""
+    """Return a noisy gradient of a quadratic, with scales from 1e-6 to 1e2 and some zeros."""
     scale = np.logspace(-6, 2, len(theta))
     gradient = scale * (theta + np.random.default_rng(t).normal(size=len(theta)))
     gradient[:: t % 3 + 2] = 0
@@ -46,7 +46,9 @@ def noisy_gradient(theta, t):
         (1e-2, 0.0, 0.9, 1e-8),
     ],
 )
-def test_adam_is_algorithm_1(learning_rate, beta_1, beta_2, epsilon, dtype, tolerance):
+def test_adam_equals_algorithm_1_of_the_paper(
+    learning_rate, beta_1, beta_2, epsilon, dtype, tolerance
+):
     n_updates = 500
     start = np.random.default_rng(0).normal(size=20)
     parameters = start.astype(dtype)
@@ -61,15 +63,15 @@ def test_adam_is_algorithm_1(learning_rate, beta_1, beta_2, epsilon, dtype, tole
     assert_allclose(parameters, want, **tolerance)
 
 
-def test_the_first_update_is_of_the_size_of_the_learning_rate():
+def test_the_first_update_has_the_size_of_the_learning_rate():
     parameters = np.zeros(4)
     Adam(4, parameters.dtype).update(parameters, np.array([1e6, -1e-3, 5.0, 0.0]), 0.01)
     assert_allclose(parameters, [-0.01, 0.01, -0.01, 0], rtol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_without_memory_every_update_is_of_the_size_of_the_learning_rate(dtype):
-    """With both betas zero, m_hat / sqrt(v_hat) is the sign of g, also where g has shrunk."""
+def test_with_zero_betas_every_update_has_the_size_of_the_learning_rate(dtype):
+    """With both betas zero, m_hat / sqrt(v_hat) is the sign of g, even if g has become small."""
     adam = Adam(2, np.dtype(dtype), beta_1=0.0, beta_2=0.0, epsilon=1e-12)
     for size in [1.0, 1e-3, 1e-6, 1e-9]:
         parameters = np.zeros(2, dtype)
@@ -77,7 +79,7 @@ def test_without_memory_every_update_is_of_the_size_of_the_learning_rate(dtype):
         assert_allclose(parameters, [-0.01, 0.01], rtol=2e-3)
 
 
-def test_adam_goes_on_through_pickle():
+def test_adam_continues_after_pickling():
     gradients = np.random.default_rng(0).normal(size=(10, 5))
     parameters, resumed = np.ones(5), np.ones(5)
     adam = Adam(5, parameters.dtype)
@@ -105,7 +107,7 @@ def test_clipping_bounds_the_norm_and_keeps_the_direction(gradient, max_norm):
         assert_allclose(gradient * norm, before * max_norm, rtol=1e-12, atol=1e-300)
 
 
-def test_no_bound_no_clipping():
+def test_none_does_not_clip():
     gradient = np.array([3e5, 4e5])
     assert clip_by_global_norm(gradient, None) == 5e5
     assert_array_equal(gradient, [3e5, 4e5])
@@ -119,7 +121,7 @@ def test_clipping_keeps_float32():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_gradient_that_is_not_finite_is_told_and_left_alone(value):
+def test_a_gradient_that_is_not_finite_is_not_scaled(value):
     gradient = np.array([1.0, value])
     assert not np.isfinite(clip_by_global_norm(gradient, 0.5))
     assert_array_equal(gradient, [1.0, value])

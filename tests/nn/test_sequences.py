@@ -1,4 +1,4 @@
-"""What scikit-learn's common checks ask of 2-D X, asked of 3-D X and of lists of sequences."""
+"""What scikit-learn's common checks test with 2-D X, for 3-D X and lists of sequences."""
 
 import copy
 import pickle
@@ -63,7 +63,7 @@ def test_fitting_twice_gives_the_same_bits(cls, form):
 
 @every_form
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_floats_are_computed_in_their_own_dtype(cls, form, dtype):
+def test_float_input_is_computed_in_its_own_dtype(cls, form, dtype):
     X = make_sequences(form, dtype=dtype)
     estimator = quick(cls).fit(X, make_target(cls, X))
     assert outputs(estimator, X).dtype == dtype
@@ -72,7 +72,7 @@ def test_floats_are_computed_in_their_own_dtype(cls, form, dtype):
 
 @pytest.mark.parametrize("form", ["dense", "ragged"])
 @pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64, np.float16, bool])
-def test_other_numbers_are_computed_in_float64(cls, form, dtype):
+def test_other_input_is_computed_in_float64(cls, form, dtype):
     X = make_sequences(form)
     X = [(sequence > 0).astype(dtype) for sequence in X]
     as_float64 = [sequence.astype(np.float64) for sequence in X]
@@ -88,7 +88,7 @@ def test_other_numbers_are_computed_in_float64(cls, form, dtype):
 @every_form
 @pytest.mark.parametrize("dtype", ["float32", np.float64])
 @pytest.mark.parametrize("dtype_of_X", [np.float32, np.float64])
-def test_dtype_decides_where_it_is_given(cls, form, dtype, dtype_of_X):
+def test_the_dtype_parameter_overrides_the_dtype_of_x(cls, form, dtype, dtype_of_X):
     X = make_sequences(form, dtype=dtype_of_X)
     y = make_target(cls, X)
     estimator = quick(cls, dtype=dtype).fit(X, y)
@@ -108,7 +108,7 @@ def test_a_fitted_estimator_keeps_its_dtype(cls, form):
     assert estimator.coefs_[0].dtype == np.float32
 
 
-def test_any_layout_in_memory_gives_the_same_bits(cls):
+def test_any_memory_layout_gives_the_same_bits(cls):
     estimator, X, y = fitted(cls)
     sparse = np.zeros((len(X), 2 * X.shape[1], 3 * X.shape[2]))[:, ::2, ::3]
     sparse[...] = X
@@ -127,7 +127,7 @@ def test_any_layout_in_memory_gives_the_same_bits(cls):
         np.testing.assert_array_equal(outputs(estimator, layout), outputs(estimator, X), name)
 
 
-def test_what_lies_between_the_rows_in_memory_is_not_read(cls):
+def test_memory_between_the_rows_is_not_read(cls):
     X = make_sequences("dense")
     y = make_target(cls, X)
     with_others = np.full((3 * len(X), *X.shape[1:]), np.inf, order="F")
@@ -152,7 +152,7 @@ def test_lists_are_read_like_arrays(cls, form, nested):
 
 
 @every_form
-def test_read_only_memory_maps_are_enough(cls, form, tmp_path):
+def test_read_only_memory_maps_are_accepted(cls, form, tmp_path):
     estimator, X, y = fitted(cls, form)
     joblib.dump((X, y, np.ones(len(y))), tmp_path / "data.joblib")
     X_mapped, y_mapped, weights = joblib.load(tmp_path / "data.joblib", mmap_mode="r")
@@ -164,7 +164,7 @@ def test_read_only_memory_maps_are_enough(cls, form, tmp_path):
 
 
 @every_form
-def test_what_is_handed_in_is_not_written_to(cls, form):
+def test_arguments_are_not_written_to(cls, form):
     X = make_sequences(form)
     y, weights = make_target(cls, X), np.arange(1.0, len(X) + 1)
     estimator = quick(cls)
@@ -189,7 +189,7 @@ def test_predicting_changes_nothing(cls, form):
 
 
 @every_form
-def test_predictions_depend_on_neither_order_nor_company(cls, form):
+def test_predictions_do_not_depend_on_the_other_sequences(cls, form):
     estimator, X, _ = fitted(cls, form)
     together = outputs(estimator, X)
     order = np.random.RandomState(1).permutation(len(X))
@@ -201,7 +201,7 @@ def test_predictions_depend_on_neither_order_nor_company(cls, form):
 
 
 @every_form
-def test_more_sequences_than_are_predicted_at_once(cls, form):
+def test_prediction_in_blocks_equals_prediction_of_parts(cls, form):
     estimator, _, _ = fitted(cls, form)
     many = make_sequences(form, n_samples=1000, seed=1)
     together = outputs(estimator, many)
@@ -210,7 +210,7 @@ def test_more_sequences_than_are_predicted_at_once(cls, form):
 
 
 @every_form
-def test_score_is_that_of_predict(cls, form):
+def test_score_is_computed_from_predict(cls, form):
     estimator, X, y = fitted(cls, form)
     prediction = estimator.predict(X)
     if cls is LSTMRegressor:
@@ -224,7 +224,7 @@ def test_score_is_that_of_predict(cls, form):
 
 
 @every_form
-def test_a_pickle_predicts_and_goes_on_learning_the_same_bits(cls, form):
+def test_an_unpickled_estimator_predicts_and_trains_the_same_bits(cls, form):
     estimator, X, y = fitted(cls, form)
     loaded = pickle.loads(pickle.dumps(estimator))
     np.testing.assert_array_equal(outputs(loaded, X), outputs(estimator, X))
@@ -232,7 +232,7 @@ def test_a_pickle_predicts_and_goes_on_learning_the_same_bits(cls, form):
 
 
 @every_form
-def test_a_memory_mapped_estimator_predicts_and_goes_on_learning(cls, form, tmp_path):
+def test_a_memory_mapped_estimator_predicts_and_trains(cls, form, tmp_path):
     estimator, X, y = fitted(cls, form)
     path = tmp_path / "estimator.joblib"
     joblib.dump(estimator, path)
@@ -241,7 +241,7 @@ def test_a_memory_mapped_estimator_predicts_and_goes_on_learning(cls, form, tmp_
     assert isinstance(mapped._model.parameters, np.memmap)
     assert not mapped._model.parameters.flags.writeable
     np.testing.assert_array_equal(outputs(mapped, X), outputs(estimator, X))
-    # Once from the map, and once more from what the first call has left.
+    # The second call continues from what the first one has left.
     for _ in range(2):
         assert_same_fit(partial_fit(mapped, X, y), partial_fit(estimator, X, y))
     assert path.read_bytes() == dumped
@@ -259,7 +259,7 @@ joblib.dump(answers, "answers")
 """
 
 
-def test_a_pickle_is_as_good_in_another_process(cls, tmp_path):
+def test_an_estimator_unpickled_in_another_process_gives_the_same_bits(cls, tmp_path):
     cases = [fitted(cls, form) for form in FORMS]
     joblib.dump(cases, tmp_path / "cases")
     run_python("-W", "error", "-c", IN_ANOTHER_PROCESS, cwd=tmp_path)
@@ -274,7 +274,7 @@ def test_a_pickle_is_as_good_in_another_process(cls, tmp_path):
 
 @every_form
 @pytest.mark.parametrize("n_features", [1, 3])
-def test_n_features_in_counts_the_features_of_a_step(cls, form, n_features):
+def test_n_features_in_is_the_number_of_features_of_a_step(cls, form, n_features):
     X = make_sequences(form, n_features=n_features)
     estimator = quick(cls).fit(X, make_target(cls, X))
     assert estimator.n_features_in_ == n_features
@@ -283,7 +283,7 @@ def test_n_features_in_counts_the_features_of_a_step(cls, form, n_features):
 
 
 @every_form
-def test_a_different_number_of_features_is_refused(cls, form):
+def test_a_different_number_of_features_raises(cls, form):
     estimator, X, y = fitted(cls, form)
     wrong = make_sequences(form, n_features=3)
     message = r"3 features, but LSTM\w+ is expecting 2 .*\(n_samples, n_timesteps, n_features\)"
@@ -298,7 +298,7 @@ def test_a_different_number_of_features_is_refused(cls, form):
 
 
 @every_form
-def test_the_number_of_steps_may_change_from_call_to_call(cls, form):
+def test_the_number_of_steps_may_differ_between_calls(cls, form):
     estimator, X, y = fitted(cls, form)
     for n_timesteps in (1, 3, 30):
         other = make_sequences(form, n_timesteps=n_timesteps, n_samples=11, seed=n_timesteps)
@@ -309,7 +309,7 @@ def test_the_number_of_steps_may_change_from_call_to_call(cls, form):
     assert estimator.t_ == 3 * len(X) + 3 * 11
 
 
-def test_every_form_serves_an_estimator_that_was_fitted_on_another(cls):
+def test_an_estimator_predicts_forms_that_it_was_not_fitted_on(cls):
     estimator, X, _ = fitted(cls, "missing")
     np.testing.assert_allclose(
         outputs(estimator, without_missing(X)), outputs(estimator, X), rtol=1e-12
@@ -337,7 +337,7 @@ def test_any_pattern_of_missing_steps_equals_the_shorter_sequences(cls, present)
     )
 
 
-def test_a_sequence_without_a_step_gives_what_the_head_makes_of_nothing(cls):
+def test_the_raw_output_of_a_sequence_without_steps_is_the_bias_of_the_head(cls):
     X = make_sequences("dense")
     y = make_target(cls, X)
     X[3] = np.nan
@@ -352,7 +352,7 @@ def test_a_sequence_without_a_step_gives_what_the_head_makes_of_nothing(cls):
     )
 
 
-def test_training_on_nothing_but_missing_steps_learns_the_mean(cls):
+def test_training_on_only_missing_steps_learns_the_mean(cls):
     X = np.full((20, 5, 2), np.nan)
     params = {"max_iter": 500, "learning_rate_init": 0.05, "batch_size": 20}
     if cls is LSTMRegressor:
@@ -378,7 +378,7 @@ def test_a_row_is_a_univariate_sequence(cls):
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_timesteps_divides_a_row_into_steps(cls, missing):
+def test_timesteps_splits_a_row_into_steps(cls, missing):
     X = make_sequences("missing" if missing else "dense", n_timesteps=5, n_features=3)
     y = make_target(cls, X)
     rows = X.reshape(len(X), 15)
@@ -391,7 +391,7 @@ def test_timesteps_divides_a_row_into_steps(cls, missing):
         flat.predict(rows[:, :6])
 
 
-def test_timesteps_leaves_3d_and_ragged_x_alone(cls):
+def test_timesteps_does_not_affect_3d_and_ragged_x(cls):
     X = make_sequences("dense")
     y = make_target(cls, X)
     for same in (X, list(X)):
