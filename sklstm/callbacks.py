@@ -1,4 +1,4 @@
-"""Reports on each epoch: to the user, and to scikit-learn's callbacks where it has them."""
+"""Reports of training epochs: printed for the user, and passed to scikit-learn's callbacks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ try:
 except ImportError:  # before scikit-learn 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Replaces the class of scikit-learn and says which version is needed."""
+        """Stand-in for the class of scikit-learn, which raises an error when it is used."""
 
         def set_callbacks(self, *callbacks: Any) -> Any:
-            """Refuse callbacks."""
+            """Raise an error that names the required version of scikit-learn."""
             raise ImportError(
                 "Callbacks need scikit-learn 1.9 or later, but version "
                 f"{sklearn.__version__} is installed; update it with: pip install -U scikit-learn"
@@ -35,16 +35,16 @@ except ImportError:  # before scikit-learn 1.9
 
 
 class EpochReport:
-    """Reports each epoch of training: prints it, and tells scikit-learn's callbacks.
+    """Reports each epoch of training: prints it, and calls scikit-learn's callbacks.
 
     Parameters
     ----------
     estimator : estimator
-        The estimator that is fitted.
+        The estimator that is being fitted.
     max_iter : int or None, default=None
-        Most epochs of a call of fit that has callbacks; None for a call without.
+        Maximum number of epochs in a call with callbacks; None for a call without callbacks.
     X, y, sample_weight
-        What fit was given.
+        The arguments of fit.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class EpochReport:
             )
 
     def end_epoch(self, result: Callable[[], TrainingResult]) -> bool:
-        """Report that an epoch has ended; return whether a callback wants to stop."""
+        """Report that an epoch has ended; return whether a callback requests to stop."""
         if self.estimator.verbose:
             history = result().state.history
             score = f", validation score {history.scores[-1]:.6g}" if history.scores else ""
@@ -101,7 +101,7 @@ class EpochReport:
 
 
 def _attributes(result: Callable[[], TrainingResult]) -> Callable[[], dict[str, Any]]:
-    """Return a function that gives the fitted attributes of an estimator at this moment."""
+    """Return a function that returns the current fitted attributes of an estimator."""
 
     def attributes() -> dict[str, Any]:
         model, state, _ = result()

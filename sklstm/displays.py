@@ -1,4 +1,4 @@
-"""Pictures of what was fitted, in the way of scikit-learn's Display classes."""
+"""Plots of training curves and forecasts, in the style of scikit-learn's Display classes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ForecastDisplay", "LossCurveDisplay"]
 
 
 def _new_axes(ax: Axes | None) -> Axes:
-    """Give the axes to draw on, those of a new figure if None are given."""
+    """Return the given axes, or those of a new figure if None."""
     if ax is not None:
         return ax
     try:
@@ -28,9 +28,9 @@ def _new_axes(ax: Axes | None) -> Axes:
 
 
 class LossCurveDisplay:
-    """The loss of each epoch of training, and the validation score with early stopping.
+    """Plot of the training loss and, with early stopping, the validation score of each epoch.
 
-    Use :meth:`from_estimator` to make one.
+    Use :meth:`from_estimator` to create one.
 
     Parameters
     ----------
@@ -41,22 +41,22 @@ class LossCurveDisplay:
     best_iter : int, default=None
         The epoch, counted from 1, whose weights were kept.
     estimator_name : str, default=None
-        Name for the title.
+        Title of the plot.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the loss.
+        Axes of the loss.
     score_ax_ : matplotlib Axes or None
-        Axes with the validation score, on the right.
+        Axes of the validation score, with its scale on the right.
     figure_ : matplotlib Figure
         The figure.
     line_ : matplotlib Line2D
-        The training loss.
+        Curve of the training loss.
     score_line_ : matplotlib Line2D or None
-        The validation score.
+        Curve of the validation score.
     best_line_ : matplotlib Line2D or None
-        Where the best epoch is.
+        Vertical line at the best epoch.
 
     Examples
     --------
@@ -86,31 +86,31 @@ class LossCurveDisplay:
     def from_estimator(
         cls, estimator: Any, *, name: str | None = None, ax: Axes | None = None, **line_kw: Any
     ) -> Self:
-        """Draw the curves of a fitted estimator.
+        """Plot the curves of a fitted estimator.
 
         Parameters
         ----------
         estimator : LSTMRegressor, LSTMClassifier or Pipeline
-            A fitted one; of a pipeline, its last step.
+            A fitted estimator. Of a pipeline, the last step is used.
         name : str, default=None
-            Name for the title; that of the class if None.
+            Title of the plot. If None, the name of the class.
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+            Axes to plot on. If None, a new figure is created.
         **line_kw : dict
             Keyword arguments of :meth:`matplotlib.axes.Axes.plot` for the training loss.
 
         Returns
         -------
         LossCurveDisplay
-            What was drawn.
+            The display.
         """
         if hasattr(estimator, "steps"):
             estimator = estimator.steps[-1][1]
         check_is_fitted(estimator)
         if not hasattr(estimator, "loss_curve_"):
             raise TypeError(
-                "LossCurveDisplay draws the loss_curve_ of LSTMRegressor or LSTMClassifier, alone "
-                f"or at the end of a Pipeline, but got a {type(estimator).__name__}."
+                "LossCurveDisplay plots the loss_curve_ of an LSTMRegressor or LSTMClassifier, "
+                f"alone or as the last step of a Pipeline, but got a {type(estimator).__name__}."
             )
         display = cls(
             estimator.loss_curve_,
@@ -121,21 +121,21 @@ class LossCurveDisplay:
         return display.plot(ax=ax, **line_kw)
 
     def plot(self, ax: Axes | None = None, *, name: str | None = None, **line_kw: Any) -> Self:
-        """Draw the curves.
+        """Plot the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+            Axes to plot on. If None, a new figure is created.
         name : str, default=None
-            Name for the title; ``estimator_name`` if None.
+            Title of the plot. If None, ``estimator_name``.
         **line_kw : dict
             Keyword arguments of :meth:`matplotlib.axes.Axes.plot` for the training loss.
 
         Returns
         -------
         LossCurveDisplay
-            Itself.
+            The display itself.
         """
         self.ax_ = _new_axes(ax)
         self.figure_ = self.ax_.figure
@@ -163,37 +163,37 @@ class LossCurveDisplay:
 
 
 class ForecastDisplay:
-    """Observed and predicted values of a series, with an interval and the end of training.
+    """Plot of observed and predicted values, with an interval and the end of training.
 
-    Use :meth:`from_predictions` to make one.
+    Use :meth:`from_predictions` to create one.
 
     Parameters
     ----------
     y_true : array-like of shape (n_rows,)
-        Observed values; NaN where there is none.
+        Observed values; NaN where none is known.
     y_pred : array-like of shape (n_rows,)
-        Predicted values; NaN where there is none.
+        Predicted values; NaN where there is no prediction.
     lower, upper : array-like of shape (n_rows,), default=None
-        Bounds of an interval.
+        Bounds of a prediction interval.
     index : array-like of shape (n_rows,), default=None
-        Where the rows lie, for instance dates; 0, 1, ... if None.
+        Horizontal positions of the rows, for instance dates. If None, 0, 1, ...
     cutoff : default=None
-        Where training ended, on the same scale.
+        Where training ended, on the scale of ``index``.
     name : str, default=None
         Name of the forecast in the legend.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        Axes with the series.
+        Axes of the plot.
     figure_ : matplotlib Figure
         The figure.
     true_line_, pred_line_ : matplotlib Line2D
-        Observed and predicted values.
+        Curves of the observed and the predicted values.
     band_ : matplotlib PolyCollection or None
         The interval.
     cutoff_line_ : matplotlib Line2D or None
-        The end of training.
+        Vertical line at the end of training.
 
     Examples
     --------
@@ -238,30 +238,30 @@ class ForecastDisplay:
         ax: Axes | None = None,
         **line_kw: Any,
     ) -> Self:
-        """Draw a forecast.
+        """Plot a forecast.
 
         Parameters
         ----------
         y_true, y_pred : array-like of shape (n_rows,)
-            Observed and predicted values; NaN where there is none.
+            Observed and predicted values; NaN where a value is missing.
         lower, upper : array-like of shape (n_rows,), default=None
-            Bounds of an interval, both or neither.
+            Bounds of a prediction interval. Pass both or neither.
         index : array-like of shape (n_rows,), default=None
-            Where the rows lie, for instance dates; that of ``y_true`` if it is a pandas Series,
-            else 0, 1, ...
+            Horizontal positions of the rows, for instance dates. If None, the index of ``y_true``
+            if it is a pandas Series, else 0, 1, ...
         cutoff : default=None
-            Where training ended, on the same scale.
+            Where training ended, on the scale of ``index``.
         name : str, default=None
             Name of the forecast in the legend.
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+            Axes to plot on. If None, a new figure is created.
         **line_kw : dict
             Keyword arguments of :meth:`matplotlib.axes.Axes.plot` for the predicted values.
 
         Returns
         -------
         ForecastDisplay
-            What was drawn.
+            The display.
         """
         if (lower is None) != (upper is None):
             raise ValueError("An interval needs both lower and upper, but only one was given.")
@@ -269,8 +269,8 @@ class ForecastDisplay:
             index = y_true.index
             if hasattr(y_pred, "iloc") and not index.equals(y_pred.index):
                 raise ValueError(
-                    "y_true and y_pred have different indexes: reindex both to what they have in "
-                    "all, which gives NaN where there is no value."
+                    "y_true and y_pred have different indexes: reindex both to the union of their "
+                    "indexes, which gives NaN where a value is missing."
                 )
         check_consistent_length(y_true, y_pred, lower, upper, index)
         display = cls(
@@ -279,21 +279,21 @@ class ForecastDisplay:
         return display.plot(ax=ax, **line_kw)
 
     def plot(self, ax: Axes | None = None, *, name: str | None = None, **line_kw: Any) -> Self:
-        """Draw the forecast.
+        """Plot the forecast.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; a new figure if None.
+            Axes to plot on. If None, a new figure is created.
         name : str, default=None
-            Name of the forecast in the legend; that given before if None.
+            Name of the forecast in the legend. If None, the name given to the constructor.
         **line_kw : dict
             Keyword arguments of :meth:`matplotlib.axes.Axes.plot` for the predicted values.
 
         Returns
         -------
         ForecastDisplay
-            Itself.
+            The display itself.
         """
         self.ax_ = _new_axes(ax)
         self.figure_ = self.ax_.figure

@@ -1,4 +1,4 @@
-"""What a pickle says when another version of sklstm loads it than the one that made it."""
+"""Pickles that carry the version of sklstm, and a warning if another version loads them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["OtherVersionWarning", "VersionedEstimator"]
 
 
 class OtherVersionWarning(InconsistentVersionWarning):
-    """An estimator is loaded by another version of sklstm than that which made the file.
+    """Warning that an estimator was saved by another version of sklstm.
 
     Parameters
     ----------
     estimator_name : str
-        Its class.
+        Name of its class.
     made_by : str
-        The version that made the file.
+        Version of sklstm that saved the file.
     """
 
     def __init__(self, estimator_name: str, made_by: str) -> None:
@@ -30,13 +30,13 @@ class OtherVersionWarning(InconsistentVersionWarning):
     def __str__(self) -> str:
         return (
             f"This {self.estimator_name} was saved by sklstm {self.made_by} and is loaded by "
-            f"sklstm {__version__}. It may not work, or predict something else: load it "
-            "with the version that made it, or fit it anew."
+            f"sklstm {__version__}. It may not work, or its predictions may differ: load it with "
+            "the version that saved it, or fit it again."
         )
 
 
 class VersionedEstimator(BaseEstimator):
-    """An estimator whose pickle carries the version of sklstm, as scikit-learn's carry theirs."""
+    """Base class of estimators whose pickles carry the version of sklstm."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_sklstm_version": __version__}

@@ -1,4 +1,4 @@
-"""Two short series to try a forecaster on, in scikit-learn's form."""
+"""Two short time series for examples and tests, in the format of scikit-learn's data sets."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _DATA_MODULE = "sklstm.datasets.data"
 
 
 def load_airline(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
-    """Load the monthly numbers of international airline passengers, 1949 to 1960.
+    """Load the monthly totals of international airline passengers, 1949 to 1960.
 
-    ==============   =====================
-    Samples total    144, a month each
+    ==============   ========================
+    Samples total    144, one per month
     Dimensionality   1
     Features         real, 104 to 622
-    Targets          the same, 104 to 622
-    ==============   =====================
+    Targets          as features, 104 to 622
+    ==============   ========================
 
-    The series has a trend, and a season of twelve months that grows with it.
+    The series has a trend and a yearly seasonality whose amplitude grows with the trend.
 
     Parameters
     ----------
     return_X_y : bool, default=False
-        Give ``(data, target)`` instead of a Bunch.
+        Whether to return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
-        Give pandas objects, indexed by month.
+        Whether to return pandas objects, indexed by month.
 
     Returns
     -------
@@ -42,34 +42,35 @@ def load_airline(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
         data : {ndarray, DataFrame} of shape (144, 1)
             Passengers of each month, in thousands, oldest first.
         target : {ndarray, Series} of shape (144,)
-            The same series, to be forecast from the rows before.
+            The same series, to be predicted from the previous rows.
         months : ndarray of shape (144,)
             The month of each row, as datetime64[M].
         feature_names : list of str
-            The name of the column.
+            Name of the column.
         target_names : list of str
-            The name of the target.
+            Name of the target.
         frame : DataFrame of shape (144, 1) or None
-            The series, with ``as_frame=True``.
+            The series if ``as_frame=True``, else None.
         DESCR : str
             Description of the data set.
         filename : str
-            Name of the file with the data.
+            Name of the data file.
         data_module : str
-            Name of the package that holds the file.
+            Package that contains the file.
 
     (data, target) : tuple if ``return_X_y`` is True
-        The two on their own.
+        The data and the target.
 
     See Also
     --------
     load_sunspots : A longer series with an irregular cycle.
-    sklstm.SlidingWindow : With ``lag=1`` gives each month the months before it.
+    sklstm.SlidingWindow : With ``lag=1``, the window of a month holds the previous months.
 
     Notes
     -----
-    Source: Series G in [1]_. Licence: published figures, in which no copyright is claimed;
-    statistical software has passed them on freely for decades, R as ``AirPassengers`` for one.
+    Source: Series G in [1]_. Licence: published figures on which no copyright is claimed.
+    Statistical software has distributed them freely for decades, for example R as
+    ``AirPassengers``.
 
     References
     ----------
@@ -86,7 +87,7 @@ def load_airline(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
     >>> airline.target[12:15]
     array([115., 126., 141.])
 
-    The year before each of them:
+    The twelve months before January 1950:
 
     >>> windows = SlidingWindow(window_size=12, lag=1).fit_transform(airline.data)
     >>> windows[12, :, 0]
@@ -106,22 +107,22 @@ def load_airline(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
 def load_sunspots(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
     """Load the yearly mean sunspot numbers, 1700 to 2008.
 
-    ==============   ====================
-    Samples total    309, a year each
+    ==============   ========================
+    Samples total    309, one per year
     Dimensionality   1
     Features         real, 0 to 190.2
-    Targets          the same, 0 to 190.2
-    ==============   ====================
+    Targets          as features, 0 to 190.2
+    ==============   ========================
 
-    A cycle takes about eleven years, but neither its length nor its height is regular, and a rise
-    is steeper than a fall.
+    A cycle takes about eleven years. Its length and its amplitude vary, and the rise is steeper
+    than the fall.
 
     Parameters
     ----------
     return_X_y : bool, default=False
-        Give ``(data, target)`` instead of a Bunch.
+        Whether to return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
-        Give pandas objects, indexed by year.
+        Whether to return pandas objects, indexed by year.
 
     Returns
     -------
@@ -131,35 +132,35 @@ def load_sunspots(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
         data : {ndarray, DataFrame} of shape (309, 1)
             Mean sunspot number of each year, oldest first.
         target : {ndarray, Series} of shape (309,)
-            The same series, to be forecast from the rows before.
+            The same series, to be predicted from the previous rows.
         years : ndarray of shape (309,)
             The year of each row.
         feature_names : list of str
-            The name of the column.
+            Name of the column.
         target_names : list of str
-            The name of the target.
+            Name of the target.
         frame : DataFrame of shape (309, 1) or None
-            The series, with ``as_frame=True``.
+            The series if ``as_frame=True``, else None.
         DESCR : str
             Description of the data set.
         filename : str
-            Name of the file with the data.
+            Name of the data file.
         data_module : str
-            Name of the package that holds the file.
+            Package that contains the file.
 
     (data, target) : tuple if ``return_X_y`` is True
-        The two on their own.
+        The data and the target.
 
     See Also
     --------
     load_airline : A shorter series with a trend and a regular season.
-    sklstm.SlidingWindow : With ``lag=1`` gives each year the years before it.
+    sklstm.SlidingWindow : With ``lag=1``, the window of a year holds the previous years.
 
     Notes
     -----
     Source: National Geophysical Data Center (NGDC); counted by the Royal Observatory of Belgium
-    (SILSO) and, before 1981, in Zurich. These are the original numbers, before the revision of
-    2015 (version 2.0 [1]_). Licence: public domain.
+    (SILSO) and, before 1981, in Zurich. These are the original numbers, not the revised version
+    2.0 of 2015 [1]_. Licence: public domain.
 
     References
     ----------
@@ -194,13 +195,13 @@ def _load(
     return_X_y: bool,
     as_frame: bool,
 ) -> Any:
-    """Read a file of an index and one column, and give it in scikit-learn's form."""
+    """Read a file of an index and one column, and return it in the format of scikit-learn."""
     folder = files(_DATA_MODULE)
     with (folder / f"{name}.csv").open(encoding="utf-8") as lines:
         table = np.loadtxt(
             lines, dtype=[(index, index_dtype), (column, np.float64)], delimiter=",", skiprows=1
         )
-    # A copy each, so that scaling the data in place leaves the target as it is.
+    # Separate copies, so that scaling the data in place does not change the target.
     data, target = table[column].copy().reshape(-1, 1), table[column].copy()
     frame = None
     if as_frame:

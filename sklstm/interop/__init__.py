@@ -1,4 +1,4 @@
-"""Networks in and out of other frameworks: weights for Keras and PyTorch, models in ONNX."""
+"""Conversion to and from other frameworks: weights for Keras and PyTorch, models in ONNX."""
 
 from sklstm.interop.keras import from_keras, to_keras
 from sklstm.interop.onnx import register_onnx_converters, to_onnx

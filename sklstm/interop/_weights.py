@@ -1,7 +1,7 @@
-"""What the converters share: the layouts of weights, and a fitted estimator made of weights.
+"""Weight layouts of other frameworks, and fitted estimators with given weights.
 
-A weight keeps its value in every framework; only the layout differs. For an LSTM of ``u`` units
-that reads ``m`` inputs:
+Every framework uses the same weights and differs only in their layout. For an LSTM of ``u`` units
+with ``m`` inputs:
 
 =========  =============  ==================  =====================  ==========  =================
 Layout     Gates          Input weights       Recurrent weights      Biases      Second direction
@@ -42,16 +42,16 @@ __all__ = [
     "zero_weights",
 ]
 
-Weights = tuple[list[Floats], list[Floats]]  # coefs and intercepts, as Network.pack takes them
+Weights = tuple[list[Floats], list[Floats]]  # coefs and intercepts, see Network.pack
 Estimator = TypeVar("Estimator", bound=BaseLSTM)
 
 
 def check_is_lstm(estimator: Any) -> None:
-    """Refuse anything but an LSTM estimator."""
+    """Raise an error if the estimator is not an LSTM estimator."""
     if not isinstance(estimator, BaseLSTM):
         raise TypeError(
             "The estimator must be an LSTMRegressor or an LSTMClassifier, got "
-            f"{type(estimator).__name__}. Of a pipeline, give the last step, pipeline[-1]."
+            f"{type(estimator).__name__}. For a pipeline, pass its last step, pipeline[-1]."
         )
 
 
@@ -62,8 +62,8 @@ def model_of(estimator: Any) -> Model:
 
 
 def read_array(values: Any, name: str) -> Floats:
-    """Return weights of any kind as an array of float32 or float64."""
-    if hasattr(values, "detach"):  # a tensor of PyTorch, perhaps a Parameter, perhaps on a GPU
+    """Convert an array-like or a PyTorch tensor to an array of float32 or float64."""
+    if hasattr(values, "detach"):  # a PyTorch tensor or Parameter, possibly on a GPU
         values = values.detach().cpu().numpy()
     array = np.asarray(values)
     if array.dtype.kind not in "buif" or array.ndim not in (1, 2) or 0 in array.shape:
@@ -77,7 +77,7 @@ def read_array(values: Any, name: str) -> Floats:
 
 
 def check_network(estimator: BaseLSTM, network: Network) -> None:
-    """Check that an estimator has the parameters of the network that the weights belong to."""
+    """Raise an error if the parameters of an estimator do not match a network."""
     for name, given in (
         ("bidirectional", bool(estimator.bidirectional)),
         ("hidden_layer_sizes", check_layer_sizes(estimator.hidden_layer_sizes)),
@@ -91,24 +91,24 @@ def check_network(estimator: BaseLSTM, network: Network) -> None:
 
 
 def zero_weights(network: Network) -> Weights:
-    """Return arrays of the shapes that the weights of a network must have."""
+    """Return zero weights of the shapes that a network needs."""
     return network.unpack(np.zeros(network.n_parameters))
 
 
 def check_shapes(found: Mapping[str, Floats], expected: Mapping[str, Floats]) -> None:
-    """Refuse arrays that do not fit together."""
+    """Raise an error if the shapes of the arrays do not match."""
     for name, array in expected.items():
         if found[name].shape != array.shape:
             raise ValueError(
-                f"{name} is of shape {found[name].shape}, but the other arrays need it to be of "
-                f"shape {array.shape}."
+                f"{name} is of shape {found[name].shape}, but the other arrays require shape "
+                f"{array.shape}."
             )
 
 
 def estimator_with_weights(
     estimator: Estimator, network: Network, weights: Weights, classes: ArrayLike | None
 ) -> Estimator:
-    """Return a fitted copy of the estimator whose network has the given weights.
+    """Return a fitted copy of the estimator with the given weights.
 
     If the estimator is fitted, the copy keeps its form of X, its form of y and its classes.
     """
@@ -140,7 +140,7 @@ def estimator_with_weights(
 def _numeric_output(
     estimator: Any, n_outputs: int, classes: ArrayLike | None, known: NumericOutput | None
 ) -> NumericOutput:
-    """Return the output of a regressor whose weights predict y in its own units."""
+    """Return the output of a regressor whose weights predict y in its original units."""
     if classes is not None:
         raise ValueError("classes is for an LSTMClassifier, but the estimator is a regressor.")
     if known is not None and n_outputs != known.n_outputs:
@@ -156,12 +156,12 @@ def _numeric_output(
 def _with_classes(
     weights: Weights, classes: ArrayLike | None, known: ClassOutput | None
 ) -> tuple[Weights, ClassOutput]:
-    """Return the weights with the head in the order of the sorted classes, and the output."""
+    """Sort the head weights by class label; return the weights and the output."""
     coefs, intercepts = weights
     W, b = coefs[-1], intercepts[-1]
     is_multilabel = known is not None and known.is_multilabel
     if is_multilabel and classes is not None:
-        raise ValueError("The labels of an estimator fitted on an indicator matrix have no names.")
+        raise ValueError("classes must be None: labels of an indicator matrix have no names.")
     if len(b) == 1 and not is_multilabel:
         # sigmoid(z) = softmax(0, z)
         W, b = (np.concatenate([np.zeros_like(array), array]) for array in (W, b))
@@ -178,7 +178,7 @@ def _with_classes(
         return weights, known
     labels, order = np.unique(given, return_index=True)
     if len(labels) < len(given):
-        raise ValueError(f"classes names a class more than once: {given.tolist()}.")
+        raise ValueError(f"classes contains a class more than once: {given.tolist()}.")
     W, b = W[order], b[order]
     if len(b) == 2:
         W, b = W[1:] - W[:1], b[1:] - b[:1]

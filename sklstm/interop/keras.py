@@ -1,4 +1,4 @@
-"""Weights from and to Keras."""
+"""Conversion of weights to and from Keras."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["from_keras", "to_keras"]
 
 
 def to_keras(estimator: LSTMRegressor | LSTMClassifier) -> list[Floats]:
-    """Give the weights as Keras has them.
+    """Return the weights in the layout of Keras.
 
     Parameters
     ----------
@@ -35,10 +35,10 @@ def to_keras(estimator: LSTMRegressor | LSTMClassifier) -> list[Floats]:
     Returns
     -------
     list of ndarray
-        What ``set_weights`` takes of a ``Sequential`` of an ``LSTM(n_units)`` for each layer, in
-        ``Bidirectional`` where the estimator is bidirectional, with ``return_sequences=True`` on
-        all but the last, and a ``Dense(n_outputs)``: kernel, recurrent kernel and bias of each
-        LSTM, then kernel and bias of the head.
+        Kernel, recurrent kernel and bias of each LSTM, then kernel and bias of the head. This is
+        the argument of ``set_weights`` for a ``Sequential`` model with one ``LSTM(n_units)`` per
+        layer and a ``Dense(n_outputs)``. All LSTMs but the last need ``return_sequences=True``. If
+        the estimator is bidirectional, wrap each LSTM in ``Bidirectional``.
 
     Raises
     ------
@@ -47,16 +47,18 @@ def to_keras(estimator: LSTMRegressor | LSTMClassifier) -> list[Floats]:
 
     See Also
     --------
-    from_keras : The way back.
+    from_keras : The inverse.
 
     Notes
     -----
-    The Dense layer's activation has to be that of ``out_activation_``: none for "identity",
-    "exponential", "softmax", or "sigmoid" for "logistic"; then the network predicts what the
-    regressor's ``predict`` gives, in the units of y, the mean and the scale of ``normalize_y``
-    being part of the head's weights; or what the classifier's ``predict_proba`` gives, but for two
-    classes only the probability of the second. Steps that are missing need a ``Masking`` layer in
-    front, and a value in place of NaN that it knows them by.
+    The Dense layer needs the activation that ``out_activation_`` names: no activation for
+    "identity", "exponential", "softmax", or "sigmoid" for "logistic". For a regressor, the Keras
+    model then predicts what ``predict`` returns, in the units of y: the mean and the scale of
+    ``normalize_y`` are folded into the weights of the head. For a classifier, it predicts what
+    ``predict_proba`` returns; with two classes, only the probability of the second.
+
+    For missing steps, replace NaN by another value and put a ``Masking`` layer for that value in
+    front of the first LSTM.
 
     Examples
     --------
@@ -74,51 +76,52 @@ def to_keras(estimator: LSTMRegressor | LSTMClassifier) -> list[Floats]:
 def from_keras(
     weights: Sequence[ArrayLike], estimator: Estimator, *, classes: ArrayLike | None = None
 ) -> Estimator:
-    """Make a fitted estimator of the weights of a Keras model.
+    """Return a fitted estimator with the weights of a Keras model.
 
     Parameters
     ----------
     weights : list of array-like
-        What ``get_weights()`` gives of a ``Sequential`` of LSTM layers, or of Bidirectional ones
-        around them, and a ``Dense`` head, all with biases. The LSTMs must have Keras's default
-        activations, and the head the activation that belongs to the estimator.
+        The return value of ``get_weights()`` of a ``Sequential`` model of LSTM layers, each of
+        which may be wrapped in ``Bidirectional``, and a ``Dense`` head. All layers must have
+        biases. The LSTMs must have Keras's default activations, and the head must have the
+        activation of the estimator.
     estimator : LSTMRegressor or LSTMClassifier
-        What the network becomes. Its ``hidden_layer_sizes`` and ``bidirectional`` must be those of
-        the weights. It is not changed and need not be fitted. If it is, the copy keeps how it
-        reads X, the shape of its predictions and its classes.
+        The estimator to copy. Its ``hidden_layer_sizes`` and ``bidirectional`` must match the
+        weights. It is not changed and need not be fitted. If it is fitted, the copy keeps its form
+        of X, the shape of its predictions and its classes.
     classes : array-like of shape (n_classes,), default=None
-        The classes, in the order of the network's outputs; for a single output the one that it
-        is the probability of comes second. None stands for those of a fitted estimator, or for
-        0, 1, ...
+        Class labels in the order of the network's outputs. For a single output, which is the
+        probability of one class, that class comes second. If None, the labels of the fitted
+        estimator are used, or 0, 1, ... if it is not fitted.
 
     Returns
     -------
     LSTMRegressor or LSTMClassifier
-        A fitted copy of the estimator, with new Adam state and no history. It computes in float32
-        if all the weights are of it, unless its ``dtype`` says otherwise.
+        A fitted copy of the estimator with a new Adam state and an empty loss curve. Unless its
+        ``dtype`` is set, it computes in float32 if all weights are float32, else in float64.
 
     Raises
     ------
     ValueError
-        If the weights are not those of such a model or do not go with the estimator.
+        If the weights do not come from such a model or do not match the estimator.
     TypeError
-        If something else is given than weights and an estimator.
+        If ``weights`` is not a list or ``estimator`` is not an LSTM estimator.
 
     See Also
     --------
-    to_keras : The way back.
+    to_keras : The inverse.
 
     Notes
     -----
-    A regressor's weights predict y in its own units. So, whatever ``normalize_y`` says, the copy
-    goes on training with a mean of 0 and a scale of 1, until ``fit`` starts anew.
+    The weights of a regressor predict y in its original units. The copy therefore uses a mean of 0
+    and a scale of 1, even with ``normalize_y=True``, until ``fit`` is called again.
 
-    A softmax over two classes has two outputs, of which the difference is all that counts; the
-    estimator keeps that, as one logistic output.
+    A softmax over two classes depends only on the difference of its two outputs. The copy stores
+    this difference as one logistic output.
 
-    If the estimator is not fitted, X is 3-D, or 2-D if ``timesteps`` is set, and the outputs of a
-    classifier are classes. For labels that do not exclude one another, give an estimator that was
-    fitted on an indicator matrix.
+    If the estimator is not fitted, the copy reads 3-D X, or 2-D X if ``timesteps`` is set, and the
+    outputs of a classifier are treated as mutually exclusive classes. For a multilabel classifier,
+    pass an estimator that was fitted on an indicator matrix.
 
     Examples
     --------
@@ -134,7 +137,7 @@ def from_keras(
     check_is_lstm(estimator)
     if not isinstance(weights, Sequence):
         raise TypeError(
-            "weights must be a list, as get_weights() of the model gives it, got "
+            "weights must be a list, such as get_weights() of the model returns, got "
             f"{type(weights).__name__}."
         )
     named = {f"weights[{k}]": read_array(w, f"weights[{k}]") for k, w in enumerate(weights)}
@@ -142,9 +145,8 @@ def from_keras(
     n_lstms, n_left = divmod(len(arrays) - 2, 3)
     if n_lstms < 1 or n_left:
         raise ValueError(
-            "The weights of a Sequential of LSTM layers and a Dense layer are kernel, recurrent "
-            "kernel and bias of each LSTM, then kernel and bias of the Dense layer, but weights "
-            f"holds {len(arrays)} arrays."
+            f"weights holds {len(arrays)} arrays, but it must hold kernel, recurrent kernel and "
+            "bias of each LSTM layer, then kernel and bias of the Dense layer."
         )
     units = [len(recurrent) for recurrent in arrays[1:-2:3]]
     is_bidirectional = n_lstms % 2 == 0 and len(arrays[-2]) == 2 * units[-1]
@@ -163,10 +165,10 @@ def from_keras(
 
 
 def _keras_layout(coefs: list[Floats], intercepts: list[Floats]) -> list[Floats]:
-    """Arrange weights as Keras does."""
+    """Arrange weights in the layout of Keras."""
     arrays: list[Floats] = []
     for k, b in enumerate(intercepts):
-        # W_x and W_h of an LSTM, or what is left: W of the head
+        # W_x and W_h of an LSTM; W of the head at the end
         arrays += [W.T.copy() for W in coefs[2 * k : 2 * k + 2]]
         arrays.append(b)
     return arrays

@@ -1,4 +1,4 @@
-"""Models in ONNX."""
+"""Conversion of estimators to ONNX, alone and in pipelines."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from sklstm.regressor import LSTMRegressor
 
 __all__ = ["register_onnx_converters", "to_onnx"]
 
-# The newest version that the current releases of onnx, onnxruntime and skl2onnx all support, and
-# the oldest one in which every operator of the graph has the form that is used here.
+# The newest operator set that the current releases of onnx, onnxruntime and skl2onnx all support,
+# and the oldest one in which all operators of the graph have the inputs and attributes used here.
 _OPSET, _OLDEST_OPSET = 22, 13
 
 
 def to_onnx(estimator: LSTMRegressor | LSTMClassifier, *, target_opset: int | None = None) -> Any:
-    """Make an ONNX model that predicts what the estimator predicts.
+    """Convert an estimator to an ONNX model with the same predictions.
 
-    Needs onnx: ``pip install 'sklstm[interop]'``.
+    Requires onnx: ``pip install 'sklstm[interop]'``.
 
     Parameters
     ----------
     estimator : LSTMRegressor or LSTMClassifier
         A fitted estimator.
     target_opset : int, default=None
-        Version of the operator set, at least 13; 22 if None.
+        Version of the operator set, at least 13. If None, 22 is used.
 
     Returns
     -------
     onnx.ModelProto
-        The model. Its input ``X`` is of float32 and of shape (n_samples, n_timesteps, n_features)
-        with any number of samples and time steps, also where the estimator was fitted on 2-D X.
-        Its outputs are named and laid out as skl2onnx does it, without ZipMap: of a regressor
-        ``variable``, of shape (n_samples, n_outputs), in the units of y; of a classifier
+        The model. Its input ``X`` is float32 of shape (n_samples, n_timesteps, n_features), with
+        any number of samples and time steps, even if the estimator was fitted on 2-D X. The
+        outputs have the names and shapes that skl2onnx uses without ZipMap. A regressor has
+        ``variable``, of shape (n_samples, n_outputs), in the units of y. A classifier has
         ``label``, of shape (n_samples,), strings or int64, and ``probabilities``, float32 of shape
         (n_samples, n_classes). For multilabel targets, ``label`` is the indicator matrix.
 
@@ -48,26 +48,25 @@ def to_onnx(estimator: LSTMRegressor | LSTMClassifier, *, target_opset: int | No
     ImportError
         If onnx is not installed.
     TypeError
-        If the classes are neither strings nor whole numbers.
+        If the class labels are neither strings nor whole numbers.
     ValueError
-        If ``target_opset`` is too old, or newer than onnx knows.
+        If ``target_opset`` is too old, or newer than onnx supports.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
 
     See Also
     --------
-    register_onnx_converters : Lets skl2onnx convert a pipeline.
+    register_onnx_converters : Register converters with skl2onnx, for pipelines.
 
     Notes
     -----
-    Missing time steps are supported: a step whose features are all NaN is skipped, wherever it is,
-    as the estimator does. So sequences of different lengths can be filled up with NaN, at either
-    end, to go through together. Where only some features of a step are NaN, or a value is
-    infinite, the estimator raises an error, which a model in ONNX cannot: what is predicted is NaN,
-    and the label means nothing.
+    Missing time steps are supported: a step whose features are all NaN is skipped, as in the
+    estimator. Sequences of different lengths can therefore be padded with NaN at either end. If
+    only some features of a step are NaN, or if a value is infinite, the estimator raises an error.
+    An ONNX model cannot raise one: its prediction is NaN, and its label is meaningless.
 
-    The weights and all arithmetic are of float32, because onnxruntime has the LSTM operator for
-    nothing else; those of an estimator that computes in float64 are rounded.
+    The weights and all arithmetic are float32, because onnxruntime implements the LSTM operator
+    only for float32. The weights of an estimator that computes in float64 are rounded.
 
     Examples
     --------
@@ -119,12 +118,12 @@ def to_onnx(estimator: LSTMRegressor | LSTMClassifier, *, target_opset: int | No
 
 
 def register_onnx_converters() -> None:
-    """Tell skl2onnx how to convert LSTMRegressor and LSTMClassifier, also in a pipeline.
+    """Register converters for LSTMRegressor and LSTMClassifier with skl2onnx.
 
-    Needs skl2onnx: ``pip install 'sklstm[interop]'``. What skl2onnx converts reads 2-D X: rows of
-    ``timesteps`` steps, or of a step in each column. All that :func:`to_onnx` says about missing
-    steps and float32 holds here too. SlidingWindow is not converted: in ONNX, rows are samples that
-    know nothing of one another.
+    Requires skl2onnx: ``pip install 'sklstm[interop]'``. skl2onnx converts estimators and pipelines
+    that read 2-D X, in which a row holds ``timesteps`` steps, or one step per column. The notes of
+    :func:`to_onnx` on missing steps and float32 apply here too. SlidingWindow is not supported,
+    because rows are independent samples in ONNX.
 
     Raises
     ------
@@ -133,7 +132,7 @@ def register_onnx_converters() -> None:
 
     See Also
     --------
-    to_onnx : A model of the estimator alone, for 3-D X.
+    to_onnx : Convert an estimator alone, for 3-D X.
 
     Examples
     --------
@@ -160,21 +159,21 @@ def register_onnx_converters() -> None:
 
 
 class _Nodes(Protocol):
-    """Where the nodes of a graph go. Arrays are known by their names."""
+    """A graph under construction. Arrays are referred to by name."""
 
     def constant(self, values: NDArray[Any]) -> str:
-        """Add an array; give its name."""
+        """Add a constant array and return its name."""
         ...
 
     def add(
         self, operator: str, *inputs: str, output: str = "", number: int = 0, **attributes: Any
     ) -> str:
-        """Add a node; give the name of one output, by its number, which is ``output`` or new."""
+        """Add a node and return the name of its output ``number``: ``output`` or a new name."""
         ...
 
 
 class _OnnxNodes:
-    """Nodes of a graph of its own."""
+    """The graph of an ONNX model of its own."""
 
     def __init__(self, onnx: Any) -> None:
         self._onnx = onnx
@@ -198,7 +197,7 @@ class _OnnxNodes:
 
 
 class _Skl2onnxNodes:
-    """Nodes among those that skl2onnx makes of the other steps of a pipeline."""
+    """The graph that skl2onnx builds for a pipeline."""
 
     def __init__(self, scope: Any, container: Any) -> None:
         self._scope, self._container = scope, container
@@ -220,7 +219,7 @@ class _Skl2onnxNodes:
 
 
 def _skl2onnx_types(operator: Any) -> None:
-    """Say what the outputs of an estimator are, to skl2onnx."""
+    """Set the types and shapes of the outputs of an estimator, for skl2onnx."""
     types = importlib.import_module("skl2onnx.common.data_types")
     output = model_of(operator.raw_operator).output
     n_samples = operator.inputs[0].get_first_dimension()
@@ -237,7 +236,7 @@ def _skl2onnx_types(operator: Any) -> None:
 
 
 def _skl2onnx_convert(scope: Any, operator: Any, container: Any) -> None:
-    """Add the nodes of an estimator that reads 2-D X, for skl2onnx."""
+    """Add the nodes of an estimator that was fitted on 2-D X, for skl2onnx."""
     utils = importlib.import_module("skl2onnx.common.utils")
     utils.check_input_and_output_numbers(operator, input_count_range=1)
     estimator = operator.raw_operator
@@ -245,8 +244,8 @@ def _skl2onnx_convert(scope: Any, operator: Any, container: Any) -> None:
     form = model.input
     if form.n_timesteps is None:
         raise ValueError(
-            f"{type(estimator).__name__} was fitted on 3-D X, but skl2onnx converts what reads 2-D "
-            "X. Use sklstm.interop.to_onnx, or set timesteps and fit on flat windows."
+            f"{type(estimator).__name__} was fitted on 3-D X, but skl2onnx supports only 2-D X. "
+            "Use sklstm.interop.to_onnx, or set timesteps and fit on flattened windows."
         )
     nodes = _Skl2onnxNodes(scope, container)
     shape = _ints(nodes, 0, form.n_timesteps, form.n_features)
@@ -256,7 +255,7 @@ def _skl2onnx_convert(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _add_onnx_nodes(nodes: _Nodes, model: Model, X: str, outputs: list[str]) -> None:
-    """Add all from the sequences, of shape (n_samples, n_timesteps, n_features), to the outputs."""
+    """Add the nodes from X, of shape (n_samples, n_timesteps, n_features), to the outputs."""
     x, lengths, guard = _add_packing(nodes, X, model.network.n_features)
     raw = _add_network(nodes, model, x, lengths)  # (n_samples, n_outputs)
     output = model.output
@@ -284,17 +283,17 @@ def _add_onnx_nodes(nodes: _Nodes, model: Model, X: str, outputs: list[str]) -> 
 
 
 def _add_packing(nodes: _Nodes, X: str, n_features: int) -> tuple[str, str, str]:
-    """Add what leaves missing steps out: each sequence's given steps come first, in their order.
+    """Add the nodes that skip missing steps: they move to the end, the others keep their order.
 
     Returns
     -------
     x : str
-        Of shape (n_timesteps, n_samples, n_features).
+        The sequences, of shape (n_timesteps, n_samples, n_features).
     lengths : str
-        Given steps of each sequence, of shape (n_samples,).
+        Number of steps of each sequence that are not missing, of shape (n_samples,).
     guard : str
-        Of shape (n_samples, 1): 0, or NaN where a given step is not finite, which the LSTM
-        operator of onnxruntime would make an ordinary number of.
+        Shape (n_samples, 1): NaN for a sequence with a value that is not finite, else 0. Without
+        it, the LSTM operator of onnxruntime could return a finite number for such a sequence.
     """
     axis_1, axis_2 = _ints(nodes, 1), _ints(nodes, 2)
     is_nan = nodes.add("Cast", nodes.add("IsNaN", X), to=6)  # INT32
@@ -302,13 +301,13 @@ def _add_packing(nodes: _Nodes, X: str, n_features: int) -> tuple[str, str, str]
     n_all = nodes.constant(np.array(n_features, np.int32))
     is_missing = nodes.add("Equal", n_nan, n_all)
     x = nodes.add("Where", is_missing, _float(nodes, 0), X)
-    # 0 x is NaN where x is NaN or infinite.
+    # 0 * x is NaN where x is NaN or infinite, else 0.
     guard = nodes.add("ReduceSum", nodes.add("Mul", x, _float(nodes, 0)), axis_2)
     guard = nodes.add("ReduceSum", guard, axis_1, keepdims=0)
 
     missing = nodes.add("Cast", is_missing, to=1)  # FLOAT
     n_timesteps = nodes.add("Gather", nodes.add("Shape", X), axis_1)
-    # The numbers of the steps with the missing ones last; equals stay in their order.
+    # Indices of the steps, missing ones last; TopK keeps the order of equal values.
     steps = nodes.add("TopK", missing, n_timesteps, axis=1, largest=0, number=1)
     steps = nodes.add("Expand", steps, nodes.add("Shape", X))
     x = nodes.add("GatherElements", x, steps, axis=1)
@@ -318,7 +317,7 @@ def _add_packing(nodes: _Nodes, X: str, n_features: int) -> tuple[str, str, str]
 
 
 def _add_network(nodes: _Nodes, model: Model, x: str, lengths: str) -> str:
-    """Add the layers and the head; give the name of the raw outputs."""
+    """Add the layers and the head; return the name of the raw outputs."""
     coefs, intercepts = model.standalone_weights()
     network, D = model.network, model.network.n_directions
     for k, n_units in enumerate(network.hidden_layer_sizes):
@@ -335,7 +334,7 @@ def _add_network(nodes: _Nodes, model: Model, x: str, lengths: str) -> str:
             x,
             *inputs,
             lengths,
-            number=int(is_last),  # all the hidden states, or the last one
+            number=int(is_last),  # output 0: all hidden states; output 1: the last one
             hidden_size=n_units,
             direction="bidirectional" if network.bidirectional else "forward",
         )
@@ -355,19 +354,19 @@ def _ints(nodes: _Nodes, *values: int) -> str:
 
 
 def _labels(output: ClassOutput) -> NDArray[Any]:
-    """Give the classes in a type that ONNX has for labels: int64, or objects that are strings."""
+    """Return the class labels as int64, or as strings of dtype object: the types of ONNX."""
     classes = output.classes
     if all(isinstance(label, str) for label in classes):
         return classes.astype(object)
     if classes.dtype.kind in "biuf" and (classes == classes.astype(np.int64)).all():
         return classes.astype(np.int64)
     raise TypeError(
-        f"Labels in ONNX are strings or whole numbers, but the classes are {classes.tolist()}."
+        f"ONNX labels must be strings or whole numbers, but the classes are {classes.tolist()}."
     )
 
 
 def _import(package: str, function: str) -> Any:
-    """Import what not everyone has installed."""
+    """Import an optional dependency."""
     try:
         return importlib.import_module(package)
     except ImportError as error:

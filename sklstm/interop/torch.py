@@ -1,4 +1,4 @@
-"""Weights from and to PyTorch."""
+"""Conversion of weights to and from PyTorch."""
 
 from __future__ import annotations
 
@@ -27,21 +27,20 @@ __all__ = ["from_torch", "to_torch"]
 
 
 def to_torch(estimator: LSTMRegressor | LSTMClassifier) -> dict[str, Floats]:
-    """Give the weights as PyTorch has them.
+    """Return the weights in the layout of PyTorch.
 
     Parameters
     ----------
     estimator : LSTMRegressor or LSTMClassifier
-        A fitted estimator. All its layers must have the same size, as those of a
-        ``torch.nn.LSTM`` have.
+        A fitted estimator. All its layers must have the same size, because ``torch.nn.LSTM`` has
+        one size for all layers.
 
     Returns
     -------
     dict of str to ndarray
-        The ``state_dict`` of a module that has an ``lstm``, a ``torch.nn.LSTM(n_features, n_units,
-        num_layers=..., bidirectional=...)``, and a ``head``, a ``torch.nn.Linear``, as arrays of
-        NumPy. PyTorch has two biases in each LSTM, of which only the sum counts: ``bias_hh`` is
-        zero.
+        The ``state_dict``, as NumPy arrays, of a module with two attributes: ``lstm``, a
+        ``torch.nn.LSTM(n_features, n_units, num_layers=..., bidirectional=...)``, and ``head``, a
+        ``torch.nn.Linear``. PyTorch adds two biases in each LSTM; ``bias_hh`` is zero here.
 
     Raises
     ------
@@ -52,19 +51,21 @@ def to_torch(estimator: LSTMRegressor | LSTMClassifier) -> dict[str, Floats]:
 
     See Also
     --------
-    from_torch : The way back.
+    from_torch : The inverse.
 
     Notes
     -----
-    The head reads the last hidden state of the last layer: with ``_, (h_n, _) = lstm(x)`` that is
-    ``h_n[-1]``, or ``torch.cat([h_n[-2], h_n[-1]], dim=1)`` if the estimator is bidirectional. Its
-    output is what the regressor's ``predict`` gives, in the units of y, the mean and the scale of
-    ``normalize_y`` being part of the head's weights, but the logarithm of it with
-    ``loss="poisson"``; or, for a classifier, what softmax or sigmoid makes the probabilities of,
-    see ``out_activation_``. Two classes have one output, that of the second class.
+    The head reads the last hidden state of the last layer. With ``_, (h_n, _) = lstm(x)`` this is
+    ``h_n[-1]``, or ``torch.cat([h_n[-2], h_n[-1]], dim=1)`` if the estimator is bidirectional.
 
-    To go on training in PyTorch as it would go on here, leave ``bias_hh`` out of what the
-    optimizer moves: two biases with the same gradient move twice as far as one.
+    For a regressor, the output of the head equals ``predict``, in the units of y: the mean and the
+    scale of ``normalize_y`` are folded into the weights of the head. With ``loss="poisson"`` it is
+    the logarithm of ``predict``. For a classifier, the output is the logits; the softmax or the
+    sigmoid gives the probabilities, see ``out_activation_``. With two classes there is one output,
+    the logit of the second class.
+
+    To continue training in PyTorch as in sklstm, exclude ``bias_hh`` from the optimizer. Two biases
+    with the same gradient move twice as far as one.
 
     Examples
     --------
@@ -86,8 +87,8 @@ def to_torch(estimator: LSTMRegressor | LSTMClassifier) -> dict[str, Floats]:
     sizes = model.network.hidden_layer_sizes
     if len(set(sizes)) > 1:
         raise ValueError(
-            f"The layers of a torch.nn.LSTM have one size, but the estimator has layers of {sizes} "
-            "units."
+            "All layers of a torch.nn.LSTM have one size, but the layers of the estimator have "
+            f"{sizes} units."
         )
     return _torch_layout(*model.standalone_weights(), bidirectional=model.network.bidirectional)
 
@@ -95,41 +96,41 @@ def to_torch(estimator: LSTMRegressor | LSTMClassifier) -> dict[str, Floats]:
 def from_torch(
     state_dict: Mapping[str, Any], estimator: Estimator, *, classes: ArrayLike | None = None
 ) -> Estimator:
-    """Make a fitted estimator of the weights of a PyTorch module.
+    """Return a fitted estimator with the weights of a PyTorch module.
 
     Parameters
     ----------
     state_dict : mapping of str to tensor or array-like
-        What ``state_dict()`` gives of a module that has an ``lstm``, a ``torch.nn.LSTM`` with
-        biases and without ``proj_size``, and a ``head``, a ``torch.nn.Linear`` that reads the last
-        hidden state of the last layer, see the notes of :func:`to_torch`. The module's other
-        parameters, if it has any, have to be left out.
+        The ``state_dict()`` of a module with two attributes: ``lstm``, a ``torch.nn.LSTM`` with
+        biases and without ``proj_size``, and ``head``, a ``torch.nn.Linear`` that reads the last
+        hidden state of the last layer, see the notes of :func:`to_torch`. Remove all other
+        parameters of the module first.
     estimator : LSTMRegressor or LSTMClassifier
-        What the network becomes. Its ``hidden_layer_sizes`` and ``bidirectional`` must be those of
-        the weights. It is not changed and need not be fitted. If it is, the copy keeps how it
-        reads X, the shape of its predictions and its classes.
+        The estimator to copy. Its ``hidden_layer_sizes`` and ``bidirectional`` must match the
+        weights. It is not changed and need not be fitted. If it is fitted, the copy keeps its form
+        of X, the shape of its predictions and its classes.
     classes : array-like of shape (n_classes,), default=None
-        The classes, in the order of the network's outputs; for a single output the one that it
-        is the probability of comes second. None stands for those of a fitted estimator, or for
-        0, 1, ...
+        Class labels in the order of the network's outputs. For a single output, which is the
+        probability of one class, that class comes second. If None, the labels of the fitted
+        estimator are used, or 0, 1, ... if it is not fitted.
 
     Returns
     -------
     LSTMRegressor or LSTMClassifier
-        A fitted copy of the estimator, with new Adam state and no history. It computes in float32
-        if all the weights are of it, unless its ``dtype`` says otherwise.
+        A fitted copy of the estimator with a new Adam state and an empty loss curve. Unless its
+        ``dtype`` is set, it computes in float32 if all weights are float32, else in float64.
 
     Raises
     ------
     ValueError
-        If the weights are not those of such a module or do not go with the estimator.
+        If the weights do not come from such a module or do not match the estimator.
     TypeError
-        If something else is given than weights and an estimator.
+        If ``state_dict`` is not a mapping or ``estimator`` is not an LSTM estimator.
 
     See Also
     --------
-    to_torch : The way back.
-    from_keras : The same for Keras; its notes hold here as well.
+    to_torch : The inverse.
+    from_keras : The same for Keras; its notes apply here as well.
 
     Examples
     --------
@@ -145,7 +146,7 @@ def from_torch(
     check_is_lstm(estimator)
     if not isinstance(state_dict, Mapping):
         raise TypeError(
-            "state_dict must be a mapping, as state_dict() of the module gives it, got "
+            "state_dict must be a mapping, such as state_dict() of the module returns, got "
             f"{type(state_dict).__name__}."
         )
     named = {name: read_array(tensor, name) for name, tensor in state_dict.items()}
@@ -175,7 +176,7 @@ def from_torch(
 
 
 def _torch_lstms(n_layers: int, bidirectional: bool) -> list[list[str]]:
-    """Name the four arrays of each LSTM, in the order in which PyTorch has them."""
+    """Return the names of the four arrays of each LSTM, in the order of PyTorch."""
     directions = ["", "_reverse"] if bidirectional else [""]
     kinds = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
     return [
@@ -188,7 +189,7 @@ def _torch_lstms(n_layers: int, bidirectional: bool) -> list[list[str]]:
 def _torch_layout(
     coefs: list[Floats], intercepts: list[Floats], *, bidirectional: bool
 ) -> dict[str, Floats]:
-    """Arrange weights as PyTorch does."""
+    """Arrange weights in the layout of PyTorch."""
     n_lstms = len(intercepts) - 1
     arrays: dict[str, Floats] = {}
     for k, names in enumerate(_torch_lstms(n_lstms // (1 + bidirectional), bidirectional)):
@@ -199,7 +200,7 @@ def _torch_layout(
 
 
 def _check_names(found: Mapping[str, Floats], expected: list[str]) -> None:
-    """Refuse a state_dict with parameters too few or too many."""
+    """Raise an error if parameters are missing or unknown."""
     missing = [name for name in expected if name not in found]
     unknown = [name for name in found if name not in expected]
     if missing or unknown:

@@ -1,6 +1,7 @@
-"""The forms that checked sequences come in, each of which cuts out batches for the network.
+"""Checked sequences of equal or different lengths, which give batches to the network.
 
-No form copies X: a memory map or a view of overlapping windows costs a batch at a time.
+X is never copied as a whole: of a memory map or a view of overlapping windows, only one batch is in
+memory at a time.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ Rows = slice | NDArray[np.intp]
 
 
 class Sequences(ABC):
-    """Checked sequences, of which a batch at a time is made ready for the network."""
+    """Checked sequences that give one batch at a time to the network."""
 
     n_features: int
     n_timesteps: int
     dtype: np.dtype
-    overlap = False  # whether they are windows that share time steps
+    overlap = False  # whether the sequences are windows that share memory
 
     @abstractmethod
     def __len__(self) -> int:
@@ -33,33 +34,33 @@ class Sequences(ABC):
 
     @abstractmethod
     def batch(self, rows: Rows, dtype: np.dtype) -> tuple[Batch, NDArray[np.intp] | slice]:
-        """Gather sequences as a batch.
+        """Return some of the sequences as a batch.
 
         Parameters
         ----------
         rows : slice or ndarray of int
-            Which sequences.
+            Indices of the sequences.
         dtype : dtype
-            float32 or float64, for the values.
+            dtype of the batch, float32 or float64.
 
         Returns
         -------
         batch : Batch
             The sequences without their missing time steps, longest first.
         order : ndarray of int or slice
-            Column j of the batch is the sequence ``rows[order][j]``.
+            Column j of the batch is the sequence with index ``rows[order][j]``.
         """
 
 
 class DenseSequences(Sequences):
-    """Sequences of one length, as an array of shape (n_samples, n_timesteps, n_features).
+    """Sequences of equal length.
 
     Parameters
     ----------
     values : ndarray of shape (n_samples, n_timesteps, n_features)
-        Of any real dtype.
+        The sequences, of any real dtype.
     has_missing : bool
-        Whether any time step is missing, which is to say all NaN.
+        Whether any time step is missing, that is, NaN in all features.
     """
 
     def __init__(self, values: NDArray[Any], has_missing: bool) -> None:
@@ -72,28 +73,33 @@ class DenseSequences(Sequences):
         return len(self.values)
 
     def batch(self, rows: Rows, dtype: np.dtype) -> tuple[Batch, NDArray[np.intp] | slice]:
-        """Gather sequences as a batch, see ``Sequences.batch``."""
+        """Return some of the sequences as a batch, see ``Sequences.batch``."""
         values = self.values[rows]  # (n_sequences, n_timesteps, n_features)
         n_sequences, n_timesteps, _ = values.shape
         order: NDArray[np.intp] | slice = slice(None)
         packing = Packing.equal(n_timesteps, n_sequences)
         if self.has_missing:
-            # Checked at the door: a time step is NaN in all of its features or in none.
+            # Validation has checked that a time step is NaN in all features or in none.
             valid = ~np.isnan(values[:, :, 0])
             if not valid.all():
                 lengths = valid.sum(axis=1)
                 order = np.argsort(-lengths, kind="stable")
                 packing = Packing.from_lengths(lengths[order])
-                # A stable sort of False before True moves the valid steps, in order, to the end.
+                # The stable sort moves the missing steps (False) to the front and keeps the order.
                 steps = np.argsort(valid, axis=1, kind="stable")[order]
                 values = values[order[:, None], steps[:, n_timesteps - len(packing.widths) :]]
         return Batch(values.transpose(1, 2, 0), packing), order
 
 
 def windows_overlap(values: NDArray[Any]) -> bool:
-    """Tell whether an array of shape (n_samples, n_timesteps, n_features) is a view of windows.
+    """Return whether samples overlap in memory, as in a view of sliding windows.
 
-    Then one sample further in memory lies within the sample before, some time steps on.
+    They overlap if the distance between two samples is smaller than the extent of one sample.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_timesteps, n_features)
+        The samples.
     """
     n_samples, n_timesteps, _ = values.shape
     per_sample, per_step, _ = values.strides
@@ -110,9 +116,9 @@ class RaggedSequences(Sequences):
     Parameters
     ----------
     values : list of ndarray of shape (n_timesteps_i, n_features)
-        Of any real dtype.
+        The sequences, of any real dtype.
     has_missing : bool
-        Whether any time step is missing, which is to say all NaN.
+        Whether any time step is missing, that is, NaN in all features.
     """
 
     def __init__(self, values: Sequence[NDArray[Any]], has_missing: bool) -> None:
@@ -125,7 +131,7 @@ class RaggedSequences(Sequences):
         return len(self.values)
 
     def batch(self, rows: Rows, dtype: np.dtype) -> tuple[Batch, NDArray[np.intp] | slice]:
-        """Gather sequences as a batch, see ``Sequences.batch``."""
+        """Return some of the sequences as a batch, see ``Sequences.batch``."""
         numbers = np.arange(len(self))[rows]
         values = [self.values[number] for number in numbers]
         if self.has_missing:

@@ -1,4 +1,4 @@
-"""Predictors that need NumPy alone, and the file that they are loaded from."""
+"""Prediction with NumPy alone: save a fitted estimator to a file, load a predictor from it."""
 
 from sklstm.runtime.file import load, save
 from sklstm.runtime.predictor import Classifier, Regressor

@@ -1,8 +1,14 @@
-"""The file that a predictor is loaded from.
+"""Save fitted estimators to files, and load predictors from them.
 
-The file is an uncompressed .npz archive without pickles: ``header.json`` says what the network is,
-and the other members are its weights, as ``coefs_`` and ``intercepts_`` hold them. The header fixes
-name, shape and dtype of each, and nothing is read or allocated on the word of a file alone.
+A file is an uncompressed .npz archive without pickles. It holds:
+
+- ``header.json``: the format version, the network, the form of X, and how raw outputs become
+  predictions. ``_RULES`` and ``_RULES_OF`` list its entries.
+- ``coefs_0.npy``, ``coefs_1.npy``, ... and ``intercepts_0.npy``, ...: the weights, in the order of
+  ``coefs_`` and ``intercepts_``, little-endian, in C order, in the dtype that the header names.
+
+The header determines the name, the shape and the dtype of every array. ``load`` checks all of them
+before it reads an array, and never allocates more memory than the size of the file justifies.
 """
 
 from __future__ import annotations
@@ -31,15 +37,15 @@ from sklstm.runtime.predictor import Classifier, Regressor
 
 __all__ = ["load", "save"]
 
-# To be raised when an older sklstm would not read a new file, or read it wrongly. ``load`` goes on
-# reading the files of all versions from 1 on, and a test holds one of each.
+# Increase this when an older sklstm would reject a new file or misread it. ``load`` must keep
+# reading files of all versions since 1; a test loads one file of each version.
 FORMAT_VERSION = 1
 
 _FORMAT = "sklstm.runtime"
 _HEADER = "header.json"
 _MAX_HEADER_SIZE = 1 << 20
 
-# The labels' dtypes, and what they are in JSON.
+# dtypes that class labels may have, and the Python type of their values in JSON.
 _LABELS: dict[str, type] = {
     "bool": bool,
     **{f"{sign}int{size}": int for sign in ("", "u") for size in (8, 16, 32, 64)},
@@ -50,30 +56,32 @@ _LABELS: dict[str, type] = {
 
 
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:
-    """Save a fitted estimator to predict with where there is NumPy alone.
+    """Save a fitted estimator for prediction with NumPy alone.
 
-    The file is written beside ``path`` and then takes its place: who reads ``path`` sees the old
-    file or the new one, and nothing in between. The same estimator gives the same bytes.
+    The file replaces ``path`` atomically: other processes see either the old file or the complete
+    new one. Saving the same estimator twice writes identical bytes.
 
     Parameters
     ----------
     estimator : LSTMRegressor or LSTMClassifier
-        What is saved is what predicting takes. To go on with training, save with joblib or pickle.
+        A fitted estimator. Only what prediction needs is saved. To continue training after
+        loading, save with joblib or pickle instead.
     path : str or path-like
-        The file, by custom ``*.npz``. The name is taken as it is.
+        The file, usually named ``*.npz``. No extension is added.
 
     Raises
     ------
     TypeError
-        If it is neither of the two, or its class labels are neither numbers nor strings.
+        If ``estimator`` is not an LSTMRegressor or LSTMClassifier, or if its class labels are
+        neither numbers nor strings.
     NotFittedError
-        If it has not been fitted.
+        If the estimator is not fitted.
     ValueError
-        If ``timesteps`` has changed so that the estimator cannot predict either.
+        If the class labels and feature names are longer than a file header may be.
 
     See Also
     --------
-    load : Load what was saved.
+    load : Load a saved predictor.
 
     Examples
     --------
@@ -93,12 +101,12 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     if len(header) > _MAX_HEADER_SIZE:
         raise ValueError(
             f"The class labels and feature names take {len(header)} bytes, more than the "
-            f"{_MAX_HEADER_SIZE} that the header of a file may have."
+            f"{_MAX_HEADER_SIZE} bytes that a file header may have."
         )
-    _parse_header(header)  # nothing is saved that could not be loaded
+    _parse_header(header)  # raise an error now rather than in load
     coefs, intercepts = model.weights()
     with _replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        # A ZipInfo made here carries no date, so the same model gives the same bytes.
+        # This ZipInfo has a fixed date, so that the same model always gives the same bytes.
         archive.writestr(zipfile.ZipInfo(_HEADER), header)
         for name, array in zip(_shapes(model.network), [*coefs, *intercepts], strict=True):
             member = BytesIO()
@@ -108,7 +116,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Regressor | Classifier:
-    """Load a predictor that ``save`` has written.
+    """Load a predictor from a file that ``save`` has written.
 
     Parameters
     ----------
@@ -118,26 +126,30 @@ def load(path: str | os.PathLike[str]) -> Regressor | Classifier:
     Returns
     -------
     Regressor or Classifier
-        Predicts what the estimator predicts. Threads may share it.
+        A predictor with the predictions of the estimator. It is thread-safe.
 
     Raises
     ------
     ValueError
-        If the file is damaged, is no such file, or was written by a version of sklstm that is too
-        new. Nothing in a file is run, and what is read is bounded by its size.
+        If the file is damaged, was not written by ``save``, or was written by a newer version of
+        sklstm whose format this version cannot read.
     OSError
-        If it cannot be opened.
+        If the file cannot be opened.
 
     See Also
     --------
     save : Save an estimator; with an example.
+
+    Notes
+    -----
+    No code in a file is executed, and the memory that loading takes is bounded by the file size.
     """
     with open(path, "rb") as file:
         try:
             model = _read(file)
             kind = Classifier if isinstance(model.output, ClassOutput) else Regressor
             return kind(model)
-        except Exception as error:  # a hostile file makes the parsers raise almost anything
+        except Exception as error:  # the parsers may raise any exception on a malicious file
             reason = str(error) or type(error).__name__
             raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {reason}") from error
 
@@ -146,8 +158,8 @@ def _model_of(estimator: Any) -> Model:
     """Return the model of a fitted LSTM estimator."""
     if hasattr(estimator, "steps"):
         raise TypeError(
-            f"save takes the estimator alone, not a {type(estimator).__name__}: save its last "
-            "step, save(pipeline[-1], path), and do what the steps before it do ahead of predict."
+            f"save takes the estimator alone, not a {type(estimator).__name__}. Save its last step "
+            "with save(pipeline[-1], path), and apply the steps before it yourself before predict."
         )
     if isinstance(estimator, type) or not hasattr(estimator, "__sklstm_model__"):
         raise TypeError(
@@ -157,7 +169,7 @@ def _model_of(estimator: Any) -> Model:
 
 
 def _header(model: Model) -> dict[str, Any]:
-    """Describe a model in terms of JSON."""
+    """Return the header of a model, a dict of JSON values."""
     network, form, output = model.network, model.input, model.output
     names = form.feature_names
     is_classifier = isinstance(output, ClassOutput)
@@ -201,7 +213,7 @@ def _class_header(output: ClassOutput) -> dict[str, Any]:
 
 
 def _model(header: dict[str, Any], network: Network, parameters: Floats) -> Model:
-    """Make the model that a checked header describes."""
+    """Build the model that a checked header describes."""
     names = header["feature_names"]
     form = InputForm(
         network.n_features,
@@ -224,9 +236,9 @@ def _model(header: dict[str, Any], network: Network, parameters: Floats) -> Mode
 
 @contextmanager
 def _replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a new file beside ``path``, which it replaces if all goes well."""
+    """Open a temporary file that replaces ``path`` if no error occurs."""
     target = Path(os.path.realpath(path))
-    # Not tempfile's: theirs are for the eyes of their owner alone, and so would be the result.
+    # Not with tempfile: only the owner could read its files, and so the result.
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         with open(temporary, "xb") as file:
@@ -240,9 +252,9 @@ def _replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def _read(file: IO[bytes]) -> Model:
-    """Read a file, trusting nothing in it."""
+    """Read a file and check everything in it."""
     if not zipfile.is_zipfile(file):
-        raise ValueError("it is not an .npz archive, or its end is missing.")
+        raise ValueError("it is not an .npz archive, or it is truncated.")
     size = file.seek(0, os.SEEK_END)
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
@@ -274,7 +286,7 @@ def _read(file: IO[bytes]) -> Model:
         if found != expected:
             strange = sorted({*(found - expected), *(expected - found)})
             raise ValueError(
-                "its members are not those of the network that its header describes; missing, "
+                "its members do not match the network in its header; missing, "
                 f"twice or too many: {', '.join(map(repr, strange[:3]))}."
             )
         dtype = np.dtype(header["dtype"])
@@ -288,7 +300,7 @@ def _read(file: IO[bytes]) -> Model:
 
 
 def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """Members that hold the weights, coefs_ and then intercepts_, and their shapes."""
+    """Return the members that hold the weights, coefs_ first, and their shapes."""
     coefs: list[tuple[int, ...]] = []
     intercepts: list[tuple[int, ...]] = []
     for n_inputs, n_units in network.lstm_sizes:
@@ -318,14 +330,14 @@ def _read_array(
                 f"{name} should be of shape {shape} and dtype {stored}, in C order, but it is of "
                 f"shape {found[0]} and dtype {found[2]}{', in Fortran order' * found[1]}."
             )
-        data = file.read()  # no longer than the file is, and zipfile checks its sum
+        data = file.read()  # bounded by the file size; zipfile verifies the checksum
     n_bytes = math.prod(shape) * dtype.itemsize
     if len(data) != n_bytes:
         raise ValueError(f"{name} has {len(data)} bytes of numbers instead of {n_bytes}.")
     return np.frombuffer(data, stored).reshape(shape).astype(dtype, copy=False)
 
 
-# What a header holds: a test of each entry, and what it must be.
+# The entries of a header: for each a check, and its description for the error message.
 
 _MAX_INT = 2**31 - 1
 
@@ -394,16 +406,16 @@ def _parse_header(text: bytes) -> dict[str, Any]:
         )
     version: Any = header.get("format_version")
     if not _is_size(version):
-        raise ValueError(f"its format version is {version!r:.50}, which is none.")
+        raise ValueError(f"its format version is {version!r:.50}, which is not valid.")
     if version > FORMAT_VERSION:
         raise ValueError(
             f"it is of format version {version}, written by sklstm "
-            f"{header.get('sklstm_version')!s:.50}, and this sklstm reads versions up to "
+            f"{header.get('sklstm_version')!s:.50}, but this sklstm reads versions up to "
             f"{FORMAT_VERSION}: update sklstm."
         )
     kind = header.get("estimator")
     if kind not in list(_RULES_OF):
-        raise ValueError(f"its header is of an unknown estimator, {kind!r:.50}.")
+        raise ValueError(f"its header names an unknown estimator, {kind!r:.50}.")
     rules = _RULES | _RULES_OF[kind]
     strange = set(header) ^ {"format", "format_version", "estimator", *rules}
     if strange:
@@ -417,7 +429,7 @@ def _parse_header(text: bytes) -> dict[str, Any]:
 
 
 def _goes_together(header: dict[str, Any]) -> bool:
-    """Tell whether entries of a header that are right for themselves make a predictor."""
+    """Return whether the entries of a header, each valid, are consistent with each other."""
     n_outputs, activation = header["n_outputs"], header["out_activation"]
     n_features_in = header["n_features"] * (header["n_timesteps"] or 1)
     if header["feature_names"] is not None and len(header["feature_names"]) != n_features_in:

@@ -1,4 +1,4 @@
-"""Predictors: estimators without training, which need NumPy alone."""
+"""Regressor and Classifier: they predict like the estimators and need NumPy alone."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sklstm.nn.sequences import DenseSequences, RaggedSequences, Sequences
 
 __all__ = ["Classifier", "Regressor"]
 
-# Sequences whose values are checked together.
+# Number of sequences whose values are checked at once.
 _BLOCK_SIZE = 512
 
 
 class _Predictor:
-    """What both predictors share.
+    """Base class of both predictors.
 
     Parameters
     ----------
     model : Model
-        The model of the estimator.
+        The fitted model.
     """
 
     def __init__(self, model: Model) -> None:
@@ -35,7 +35,7 @@ class _Predictor:
             self.feature_names_in_ = model.input.feature_names
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Predict as the estimator does.
+        """Predict, as the estimator does.
 
         Parameters
         ----------
@@ -50,33 +50,33 @@ class _Predictor:
         Raises
         ------
         ValueError
-            If X is of another form, or has values that cannot be used.
+            If X has another form, or contains values that are not valid.
         """
         return self._model.predict(self._sequences(X))
 
     def predict_step(self, x_t: ArrayLike, state: Any = None) -> tuple[Any, State]:
-        """Take in one new time step, of one stream or of many, and predict.
+        """Process one new time step of one stream or several streams, and predict.
 
         Parameters
         ----------
         x_t : array-like of shape (n_features,) or (n_streams, n_features)
-            The new time step. NaN in all features is a missing step: the state stays.
+            The new time step. NaN in all features is a missing step: the state does not change.
         state : tuple, default=None
-            What the call for the step before has returned; None at the start.
+            The state that the call for the previous step returned; None at the start.
 
         Returns
         -------
         y : number, label or ndarray
-            As ``predict`` gives it for one sample; with a first axis for the streams if ``x_t`` has
-            it.
+            The prediction for one sample, as ``predict`` returns it. If ``x_t`` is 2-D, the first
+            axis is the streams.
         state : tuple of (h, c)
-            For each layer hidden state and cell state, of shape (n_units,) or (n_streams,
-            n_units). The predictor keeps nothing.
+            Hidden state and cell state of each layer, of shape (n_units,) or (n_streams,
+            n_units). The predictor itself keeps no state.
 
         Raises
         ------
         ValueError
-            If the network is bidirectional, or if shapes or values cannot be used.
+            If the network is bidirectional, or if shapes or values are not valid.
         """
         n_features = self._model.network.n_features
         x = _to_numbers(x_t, "x_t")
@@ -91,7 +91,7 @@ class _Predictor:
         return self._model.predict_step(x.astype(self._model.dtype), state, is_single=is_single)
 
     def _sequences(self, X: Any) -> Sequences:
-        """Check X and give it in the form that the network reads."""
+        """Check X and return it as Sequences."""
         if isinstance(X, list | tuple) or (getattr(X, "ndim", 0) == 1 and X.dtype == object):
             return self._from_list(list(X))
         self._check_columns(X)
@@ -104,7 +104,7 @@ class _Predictor:
         if any(array.ndim != 2 for array in arrays):
             return self._from_array(_to_numbers(X, "X"))
         if not any(len(array) for array in arrays):
-            raise ValueError("X has no time step at all.")
+            raise ValueError("X has no time step: all its sequences are empty.")
         dtype, missing = self._model.dtype, []
         for number, array in enumerate(arrays):
             self._check_shape(array[np.newaxis], f"X[{number}]")
@@ -128,7 +128,7 @@ class _Predictor:
         return DenseSequences(values, any(missing))
 
     def _check_shape(self, values: NDArray[Any], name: str) -> None:
-        """Hold an array to what the estimator was fitted on: 2-D or not, and how wide."""
+        """Raise an error if the dimensions or features of X differ from those in fit."""
         n_dims = 3 if self._model.input.n_timesteps is None else 2
         if values.ndim != n_dims or values.shape[-1] != self.n_features_in_:
             form = (
@@ -140,7 +140,7 @@ class _Predictor:
             )
 
     def _check_columns(self, X: Any) -> None:
-        """Hold a data frame to the columns that the estimator was fitted on."""
+        """Raise an error if a data frame has other columns than in fit."""
         known = getattr(self, "feature_names_in_", None)
         if known is not None and hasattr(X, "columns") and list(X.columns) != list(known):
             raise ValueError(
@@ -150,40 +150,40 @@ class _Predictor:
 
 
 class Regressor(_Predictor):
-    """What ``load`` gives for an :class:`~sklstm.LSTMRegressor`.
+    """Predictor of a saved :class:`~sklstm.LSTMRegressor`; needs NumPy alone.
 
     Attributes
     ----------
     n_features_in_ : int
-        As in the estimator: the columns of a 2-D X, else the features per time step.
+        Number of columns of a 2-D X, or of features per time step of sequences.
     feature_names_in_ : ndarray of shape (n_columns,)
-        Names of the columns, where the estimator was fitted on data frames.
+        Column names; exists only if the estimator was fitted on data frames.
     n_outputs_ : int
-        Outputs of the head.
+        Number of outputs of the head.
 
     See Also
     --------
-    load : Makes one; it is not made by hand.
+    load : Load a predictor from a file; this class is not meant to be created directly.
     """
 
 
 class Classifier(_Predictor):
-    """What ``load`` gives for an :class:`~sklstm.LSTMClassifier`.
+    """Predictor of a saved :class:`~sklstm.LSTMClassifier`; needs NumPy alone.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         The class labels.
     n_features_in_ : int
-        As in the estimator: the columns of a 2-D X, else the features per time step.
+        Number of columns of a 2-D X, or of features per time step of sequences.
     feature_names_in_ : ndarray of shape (n_columns,)
-        Names of the columns, where the estimator was fitted on data frames.
+        Column names; exists only if the estimator was fitted on data frames.
     n_outputs_ : int
-        Outputs of the head.
+        Number of outputs of the head.
 
     See Also
     --------
-    load : Makes one; it is not made by hand.
+    load : Load a predictor from a file; this class is not meant to be created directly.
     """
 
     def __init__(self, model: Model) -> None:
@@ -201,17 +201,17 @@ class Classifier(_Predictor):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Probability of each class, in the order of ``classes_``; for multilabel targets of
+            Probability of each class, in the order of ``classes_``; for multilabel targets, of
             each label.
         """
         return self._model.predict_proba(self._sequences(X))
 
 
 def _to_numbers(values: Any, name: str) -> NDArray[Any]:
-    """Make real numbers of an array-like."""
+    """Convert an array-like to an array of real numbers."""
     try:
         values = np.asarray(values)
-        if values.dtype == object:  # as data frames of mixed columns give
+        if values.dtype == object:  # from a data frame with columns of different dtypes
             values = values.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be an array of real numbers: {error}") from error
@@ -221,16 +221,18 @@ def _to_numbers(values: Any, name: str) -> NDArray[Any]:
 
 
 def _has_missing(values: NDArray[Any], dtype: np.dtype, name: str, first: int = 0) -> bool:
-    """Tell whether any time step is missing; refuse what is not finite elsewhere.
+    """Return whether any time step is missing; raise an error on other values not finite.
 
     Parameters
     ----------
     values : ndarray of shape (n_samples, n_timesteps, n_features)
-        The values, the first sample being number ``first``.
+        The values.
     dtype : dtype
-        In which they must be finite.
+        The values must be finite in this dtype.
     name : str
-        What they are, for the message.
+        Name of the values in error messages.
+    first : int, default=0
+        Number of the first sample in error messages.
     """
     if values.dtype.kind != "f":
         return False
@@ -247,7 +249,7 @@ def _has_missing(values: NDArray[Any], dtype: np.dtype, name: str, first: int = 
             f"sample {first + sample}, timestep {timestep}" if name == "X" else f"row {timestep}"
         )
         raise ValueError(
-            f"{name} must be finite in {dtype}, or NaN in every feature of a time step, which "
-            f"makes it a missing one; the first value that is neither is at {place}."
+            f"{name} must be finite in {dtype}, or NaN in all features of a missing time step; "
+            f"the first value that is neither is at {place}."
         )
     return True

@@ -1,1 +1,1 @@
-"""The files of the data sets."""
+"""Data files of the data sets."""
