@@ -5,25 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 from sklstm._version import __version__
 
-if TYPE_CHECKING:
-    from sklstm.classifier import LSTMClassifier
-    from sklstm.displays import ForecastDisplay, LossCurveDisplay
-    from sklstm.regressor import LSTMRegressor
-    from sklstm.windows import SlidingWindow, forecast_targets, make_windows
+if TYPE_CHECKING:  # for type checkers, which do not follow the table
+    from sklstm.classifier import LSTMClassifier as LSTMClassifier
+    from sklstm.displays import ForecastDisplay as ForecastDisplay
+    from sklstm.displays import LossCurveDisplay as LossCurveDisplay
+    from sklstm.regressor import LSTMRegressor as LSTMRegressor
+    from sklstm.windows import SlidingWindow as SlidingWindow
+    from sklstm.windows import forecast_targets as forecast_targets
+    from sklstm.windows import make_windows as make_windows
 
-__all__ = [
-    "ForecastDisplay",
-    "LSTMClassifier",
-    "LSTMRegressor",
-    "LossCurveDisplay",
-    "SlidingWindow",
-    "__version__",
-    "forecast_targets",
-    "make_windows",
-]
-
-# Loaded when first asked for (PEP 562), so that sklstm.nn imports with NumPy alone.
-_MODULES = {
+# Public names and their modules, which are loaded when a name is first used (PEP 562), so that
+# sklstm.nn and sklstm.runtime import with NumPy alone.
+_PUBLIC = {
     "ForecastDisplay": "sklstm.displays",
     "LSTMClassifier": "sklstm.classifier",
     "LSTMRegressor": "sklstm.regressor",
@@ -32,15 +25,18 @@ _MODULES = {
     "forecast_targets": "sklstm.windows",
     "make_windows": "sklstm.windows",
 }
+_SUBPACKAGES = ("datasets", "interop", "nn", "runtime")
+
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(importlib.import_module(_MODULES[name]), name)
-    if name in ("datasets", "interop", "nn", "runtime"):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _SUBPACKAGES:
         return importlib.import_module(f"sklstm.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, "datasets", "interop", "nn", "runtime"})
+    return sorted({*globals(), *_PUBLIC, *_SUBPACKAGES})
