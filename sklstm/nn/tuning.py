@@ -16,17 +16,21 @@ class Tuning:
     ``block_size`` or ``min_block`` changes the order of sums, and so the rounding. The Fortran
     order may change the rounding too. The other constants change no bit of the result.
 
+    Measured on two cores with 2 MB of L2 cache each, in float32, as the time of a gradient: 32
+    sequences of 50 steps of 8 features with 64 units, and 64 sequences of 100 steps of 16 features
+    with 128 units.
+
     Parameters
     ----------
     forward_chunk : int
         Elements in the gates and derivatives of one chunk of steps in the forward pass. The
         derivatives of a chunk are computed when its last step is done. Larger chunks need fewer
-        NumPy calls; smaller ones are still in the cache by then. 2 MB in float32, which is the L2
-        cache of a current core.
+        NumPy calls; smaller ones are still in the cache by then. 2 MB in float32. A quarter of it
+        took up to 7 % longer, four times as much 5 to 7 %.
     backward_chunk : int
         Elements in the gate gradients of one chunk of steps in the backward pass, whose weight
         gradient is one matrix product. Larger products are more efficient until their factors leave
-        the cache.
+        the cache. A quarter or four times as much took 2 to 3 % longer.
     min_threaded_sum : int
         Multiplications in the weight gradient of a run of steps from which a second thread computes
         it. Below, handing the work over costs more than the work.
@@ -37,8 +41,8 @@ class Tuning:
         behind; each holds a matrix as large as the weights.
     ufunc_buffer : int
         Size of NumPy's ufunc buffer during training. With the default of 8192, NumPy copies short
-        rows of a strided array into its buffer before it computes with them. Computing the
-        derivatives of a chunk takes three times as long then.
+        rows of a strided array into its buffer before it computes with them. That took up to 7 %
+        longer.
     block_size : int
         Elements that the forward pass keeps for the backward pass. Training takes a larger batch
         through the network in blocks, which bounds the memory.
