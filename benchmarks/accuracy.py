@@ -1,9 +1,9 @@
-"""Measure how well sklstm forecasts and classifies, beside simple methods and PyTorch.
+"""Measure the accuracy of sklstm, compared with simple methods and PyTorch.
 
-``python benchmarks/accuracy.py`` goes through the sets of accuracy_sets.py, or through those whose
-names it is given, writes accuracy.json beside itself after each, and then the tables and pictures
-of the documentation; ``--report`` makes those again without measuring. The settings were fixed
-before anything was measured, and no model is chosen by what it does on test rows.
+``python benchmarks/accuracy.py`` measures all sets of accuracy_sets.py, or the sets named as
+arguments. It updates accuracy.json after each set, and finally writes the tables and plots of the
+documentation. ``--report`` writes these again without measuring. All settings were fixed before the
+measurements, and no model is chosen by its score on test rows.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def mlp(classify, seed):
 
 
 def forecasters(task):
-    """Models of a series as functions of a seed, and whether the seed matters."""
+    """Return the models of a series as functions of a seed, and whether the seed matters."""
 
     def lstm(seed, wrap=lambda estimator: estimator, **params):
         return make_pipeline(
@@ -92,7 +92,7 @@ def forecasters(task):
 
 def benchmark_forecast(task, only):
     levels = task.load()
-    X = task.forward(levels).astype(np.float32)  # in which both LSTMs then compute
+    X = task.forward(levels).astype(np.float32)  # so that both LSTMs compute in float32
     level, y = levels[:, 0], X[:, 0].astype(float)
     blocks = list(TimeSeriesSplit(task.n_origins, test_size=task.test_size).split(X))
     tested = np.concatenate([test for _, test in blocks])
@@ -139,7 +139,7 @@ def benchmark_forecast(task, only):
 
 
 def flat(X, n_timesteps):
-    """Sequences as rows of one length: zeros, the mean, follow those that are shorter."""
+    """Flatten sequences to rows of equal length; shorter ones are padded with zeros, the mean."""
     rows = np.zeros((len(X), n_timesteps, X[0].shape[1]))
     for row, x in zip(rows, X, strict=True):
         x = x[:n_timesteps]
@@ -148,7 +148,7 @@ def flat(X, n_timesteps):
 
 
 def summaries(X, n_timesteps):
-    """Mean, spread, least and greatest value of each feature, and the length."""
+    """Return mean, standard deviation, minimum and maximum of each feature, and the length."""
     return np.array([np.r_[x.mean(0), x.std(0), x.min(0), x.max(0), len(x)] for x in X])
 
 
@@ -162,7 +162,7 @@ def scaled(X_train, X_test):
 
 
 def sequence_models(task, classify, is_ragged):
-    """Models as functions of a seed, what they read of the sequences, whether the seed matters."""
+    """Return the models as functions of a seed, their features, and whether the seed matters."""
     lstm = partial(LSTMClassifier if classify else LSTMRegressor, **task.params)
     models = {
         "sklstm": (lambda seed: lstm(random_state=seed), None, True),
@@ -233,9 +233,9 @@ def timed(evaluate, n_seeds):
 
 
 def same_draws(lstm, X, y, n_epochs=3):
-    """Greatest relative difference of the losses of two and more epochs from the same weights.
+    """Return the largest relative difference of the losses from the same initial weights.
 
-    In float64, in the same order of samples: what differs is not chance.
+    Both libraries compute in float64 and use the same order of samples, so chance plays no part.
     """
     X = [x.astype(float) for x in X[:200]] if isinstance(X, list) else np.array(X[:200], float)
     model = lstm(random_state=0, max_iter=n_epochs)
@@ -247,8 +247,8 @@ def same_draws(lstm, X, y, n_epochs=3):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="sets; all if none is named")
-    parser.add_argument("--report", action="store_true", help="measure nothing")
-    parser.add_argument("--models", nargs="+", help="measure these again, keep the others")
+    parser.add_argument("--report", action="store_true", help="only write the report")
+    parser.add_argument("--models", nargs="+", help="measure only these models again")
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if not arguments.report:

@@ -1,4 +1,4 @@
-"""Tables and pictures of how good the forecasts and the classifiers are."""
+"""Tables and plots of the accuracy of forecasts and classifiers."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ NAMES = {
 }
 COLORS = {"sklstm": "tab:blue", "stopped": "tab:blue", "torch": "tab:orange"}
 MARKERS = dict(zip(NAMES, "|xsvsP^Doo*", strict=True))
-# The two LSTMs, of which every seed is drawn, stand below and above the line of their set.
+# The markers of the two LSTMs, one per seed, are drawn above and below the line of their set.
 SHIFTS = {"sklstm": 0.18, "torch": -0.18}
 
 
@@ -47,7 +47,7 @@ def number(value, result):
 
 
 def cell(result, model):
-    """Mean and, over seeds, standard deviation; the best of a set in bold."""
+    """Return the mean and the standard deviation over seeds; the best of a set in bold."""
     scores = result["scores"].get(model)
     if scores is None:
         return ""
@@ -58,18 +58,18 @@ def cell(result, model):
 
 
 def compare(result):
-    """How much better PyTorch's mean is, in standard deviations of a seed, and Welch's p."""
+    """Return the advantage of PyTorch's mean in standard deviations over seeds, and Welch's p."""
     ours, theirs = (np.array(result["scores"][model]) for model in ("sklstm", "torch"))
     sign = -1 if is_error(result) else 1
     gap = sign * (theirs.mean() - ours.mean())
-    spread = np.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / 2)
-    if spread == 0:
+    deviation = np.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / 2)
+    if deviation == 0:
         return 0.0, 1.0
-    return gap / spread, float(ttest_ind(sign * theirs, sign * ours, equal_var=False).pvalue)
+    return gap / deviation, float(ttest_ind(sign * theirs, sign * ours, equal_var=False).pvalue)
 
 
 def tables(results):
-    """Name, header and rows of each table."""
+    """Yield name, header and rows of each table."""
     for name, kind in (("forecasts", "forecast"), ("sequences", "sequences")):
         chosen = of_kind(results, kind)
         models = [m for m in NAMES if any(m in result["scores"] for result in chosen.values())]
@@ -83,7 +83,7 @@ def tables(results):
         )
     yield (
         "torch",
-        ["set", "seeds", "sklstm", "PyTorch", "gap / spread", "p", "same draws"],
+        ["set", "seeds", "sklstm", "PyTorch", "gap / std", "p", "same draws"],
         [
             [
                 set_,
@@ -108,7 +108,7 @@ def print_tables(results):
 
 
 def write_report(results, folder):
-    """Write tables as CSV and pictures as SVG."""
+    """Write the tables as CSV and the plots as SVG."""
     folder.mkdir(exist_ok=True)
     for name, header, rows in tables(results):
         text = io.StringIO()
@@ -137,7 +137,7 @@ def mean(scores):
 
 
 def draw(sets, label, path, scale="linear"):
-    """Draw a row for each set: a mark for each model, for the LSTMs one for each seed."""
+    """Plot one row per set with a marker for each model; for the LSTMs, one for each seed."""
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 

