@@ -22,6 +22,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklstm.callbacks import CallbackSupportMixin, EpochReport, with_callbacks
 from sklstm.nn.cell import Floats
+from sklstm.nn.head import POOLINGS
+from sklstm.nn.linear import LinearStart, recent_steps
 from sklstm.nn.losses import Loss
 from sklstm.nn.model import InputForm, Model
 from sklstm.nn.network import Network
@@ -46,12 +48,23 @@ __all__ = ["BaseLSTM", "fitted_copy"]
 # Samples for each update with batch_size="auto".
 DEFAULT_BATCH_SIZE = 32
 
+# Learning rate of a linear part that starts from zero, as a fraction of that of the rest: it has
+# many more columns than a hidden state, which would drown the LSTM.
+TRAINED_SKIP_RATE = 1 / 3
+
+# Samples from which early_stopping="auto" is on.
+MIN_SAMPLES_TO_STOP_EARLY = 50
+
+# Most columns that linear_skip="auto" reads: the cost of the ridge grows with their third power,
+# 0.1 s for 512 and 8 s for 3,200. There are also at least two samples for each column.
+MAX_LINEAR_COLUMNS = 512
+
 
 class _Samples(NamedTuple):
     """Checked samples: the sequences, y as numbers, and the weights in training and in a score."""
 
     sequences: Sequences
-    target: Floats  # (n_outputs, n_samples), on the scale of the loss
+    target: NDArray[Any]  # (n_samples, n_outputs)
     weights: Floats  # (n_samples,), class weights included
     score_weights: Floats  # (n_samples,)
 
@@ -59,9 +72,14 @@ class _Samples(NamedTuple):
 class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
     """Stacked LSTM layers and a dense head, trained by backpropagation through time and Adam."""
 
+    # What pooling="auto" means.
+    _AUTO_POOLING: ClassVar[tuple[str, ...]] = ("last",)
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "bidirectional": ["boolean"],
+        "pooling": [StrOptions({"auto", *POOLINGS}), tuple, list],
+        "linear_skip": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -76,7 +94,7 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
             Interval(Integral, 1, None, closed="left"),
             Options(Real, {np.inf}),
         ],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "validation_split": [StrOptions({"last", "random"})],
         "validation_gap": [Interval(Integral, 0, None, closed="left")],
@@ -101,6 +119,8 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         hidden_layer_sizes: int | tuple[int, ...],
         *,
         bidirectional: bool,
+        pooling: str | tuple[str, ...],
+        linear_skip: int | str,
         dropout: float,
         recurrent_dropout: float,
         alpha: float,
@@ -112,7 +132,7 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         max_grad_norm: float | None,
         tol: float,
         n_iter_no_change: int,
-        early_stopping: bool,
+        early_stopping: bool | str,
         validation_fraction: float,
         validation_split: str,
         validation_gap: int,
@@ -127,6 +147,8 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.bidirectional = bidirectional
+        self.pooling = pooling
+        self.linear_skip = linear_skip
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.alpha = alpha
@@ -166,6 +188,11 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         """Return the weights that the samples have for their class, of shape (n_samples,)."""
         return 1.0
 
+    @property
+    @abstractmethod
+    def _skip_rate(self) -> float:
+        """Learning rate of the linear part, as a fraction of that of the rest."""
+
     def _standardized(self, output: Any, target: NDArray[Any], weights: Floats) -> Any:
         """Return the output with a scale that suits the target of the first call."""
         return output
@@ -173,6 +200,7 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
     def _check_parameters(self) -> None:
         """Check each parameter, and that they agree with each other."""
         self._validate_params()
+        self._checked_pooling()
         if self.early_stopping and self.validation_gap > 0 and self.validation_split == "random":
             raise ValueError(
                 f"validation_gap={self.validation_gap} leaves out samples between the training "
@@ -191,6 +219,18 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
     def _stratify(self, target: NDArray[Any], output: Any) -> NDArray[Any] | None:
         """Return the classes whose proportions a random validation split keeps, if any."""
         return None
+
+    def _ridge_start(
+        self,
+        model: Model,
+        samples: _Samples,
+        rows: NDArray[np.intp],
+        validation_rows: NDArray[np.intp],
+        *,
+        is_validated: bool,
+    ) -> tuple[Model, LinearStart | None]:
+        """Start the linear part of a new model, if the loss has a good start for it."""
+        return model, None
 
     # Fitting.
 
@@ -260,21 +300,30 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         with single_threaded_blas() as n_threads, ThreadPool(n_threads) as pool:
             is_new = not (self.warm_start and hasattr(self, "_model"))
             samples, model, state = self._prepare(X, y, sample_weight, is_new=is_new, min_samples=2)
-            rows, validation = np.arange(len(samples.sequences)), None
+            rows, validation_rows = np.arange(len(samples.sequences)), np.arange(0)
+            samples_val = None
             if not all(given is None for given in (X_val, y_val, sample_weight_val)):
                 samples_val = self._prepare_validation(model, X_val, y_val, sample_weight_val)
-                validation = self._validation_set(model, samples_val)
-            elif self.early_stopping:
+            elif self._stops_early(len(samples.sequences)):
                 rng = copy.deepcopy(state.rng)
                 rows, validation_rows = self._split(samples, model, rng)
                 state = replace(state, rng=rng)
-                validation = self._validation_set(model, samples, validation_rows)
+                samples_val = samples
                 if self.validation_split == "random" and samples.sequences.overlap:
                     messages.append(UserWarning(_LEAKY_SPLIT))
+            start = None
+            if is_new:
+                model, start = self._start(
+                    model, samples, rows, validation_rows, is_validated=samples_val is not None
+                )
+            validation = None
+            if samples_val is not None:
+                scored = validation_rows if samples_val is samples else None
+                validation = self._validation_set(model, samples_val, scored)
             report.begin()
             settings = self._settings(model, self.max_iter)
             result = self._train(
-                model, state.restarted(), samples, rows, validation, settings, pool, report
+                model, state.restarted(), samples, rows, validation, settings, pool, report, start
             )
             report.close(lambda: result)
             self._model, self._training = result.model, result.state
@@ -287,7 +336,7 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
                     "converged yet. Increase max_iter"
                     + (
                         "."
-                        if self.early_stopping
+                        if validation is not None
                         else ", or stop by a validation score with early_stopping=True."
                     )
                 )
@@ -303,7 +352,7 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
     ) -> None:
         """Go through the given samples once and continue from the last call."""
         self._check_parameters()
-        if self.early_stopping:
+        if self.early_stopping and self.early_stopping != "auto":
             raise ValueError(
                 "partial_fit does not support early_stopping=True: there is no validation set "
                 "over calls. Score each call on samples of your own instead."
@@ -312,6 +361,8 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
             is_new = not hasattr(self, "_model")
             samples, model, state = self._prepare(X, y, sample_weight, classes, is_new=is_new)
             rows = np.arange(len(samples.sequences))
+            if is_new:
+                model, _ = self._start(model, samples, rows, np.arange(0), is_validated=False)
             settings = self._settings(model, n_epochs=1)
             report = EpochReport(self)
             result = self._train(model, state, samples, rows, None, settings, pool, report)
@@ -341,12 +392,13 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         if model is None:
             with np.errstate(all="ignore"):
                 output = self._standardized(output, target, weights)
-            model, state = self._new_model(form, output, dtype)
+            n_recent = self._n_recent(sequences) * form.n_features
+            model, state = self._new_model(form, output, dtype, n_recent)
         else:
             self._check_same_network(model)
             state = self._training
-        scaled = self._scaled_target(output, target, dtype)
-        return _Samples(sequences, scaled, weights, score_weights), model, state
+        self._scaled_target(model.output, target, dtype)  # raises where a value is too large
+        return _Samples(sequences, target, weights, score_weights), model, state
 
     def _prepare_validation(
         self, model: Model, X: Any, y: Any, sample_weight: ArrayLike | None
@@ -366,8 +418,8 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
             sequences, _ = self._check_sequences(X, model, min_samples=2)
             target, _ = self._encode_target(y, None, len(sequences), model.output)
             weights = check_weights(sample_weight, len(sequences), model.dtype)
-            scaled = self._scaled_target(model.output, target, model.dtype)
-        return _Samples(sequences, scaled, weights, weights)
+            self._scaled_target(model.output, target, model.dtype)
+        return _Samples(sequences, target, weights, weights)
 
     def _check_sequences(
         self, X: Any, model: Model | None, min_samples: int = 1
@@ -396,8 +448,51 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
             raise ValueError(f"y contains a value too large for {dtype}; use dtype='float64'.")
         return scaled
 
+    def _stops_early(self, n_samples: int) -> bool:
+        """Return whether part of the samples is set aside to decide when to stop."""
+        if self.early_stopping == "auto":
+            return n_samples >= MIN_SAMPLES_TO_STOP_EARLY
+        return bool(self.early_stopping)
+
+    def _checked_pooling(self) -> tuple[str, ...]:
+        """Check ``pooling`` and return it as a tuple."""
+        if self.pooling == "auto":
+            return self._AUTO_POOLING
+        names = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
+        if not names or len(set(names)) < len(names) or not set(names) <= set(POOLINGS):
+            raise ValueError(
+                f"pooling must be 'auto', one of {', '.join(map(repr, POOLINGS))}, or a tuple of "
+                f"these without repetition, got {self.pooling!r}."
+            )
+        return names
+
+    def _n_recent(self, sequences: Sequences) -> int:
+        """Return how many time steps the linear part of a new model reads."""
+        if self.linear_skip != "auto":
+            return int(self.linear_skip)
+        n_columns = min(MAX_LINEAR_COLUMNS, len(sequences) // 2)
+        return min(sequences.n_timesteps, n_columns // sequences.n_features)
+
+    def _start(
+        self,
+        model: Model,
+        samples: _Samples,
+        rows: NDArray[np.intp],
+        validation_rows: NDArray[np.intp],
+        *,
+        is_validated: bool,
+    ) -> tuple[Model, LinearStart | None]:
+        """Set up the linear part of a new model, from the samples to train on."""
+        network = model.network
+        if network.n_recent == 0:
+            return model, None
+        n_steps = network.n_recent // network.n_features
+        recent = recent_steps(samples.sequences, rows, samples.weights, n_steps)
+        model = replace(model, recent=recent)
+        return self._ridge_start(model, samples, rows, validation_rows, is_validated=is_validated)
+
     def _new_model(
-        self, form: InputForm, output: Any, dtype: np.dtype
+        self, form: InputForm, output: Any, dtype: np.dtype, n_recent: int = 0
     ) -> tuple[Model, TrainingState]:
         """Make a model with initial weights, and the state that training starts from."""
         network = Network(
@@ -405,6 +500,8 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
             check_layer_sizes(self.hidden_layer_sizes),
             output.n_outputs,
             bool(self.bidirectional),
+            self._checked_pooling(),
+            n_recent,
         )
         # A generator of its own, so that it can be kept and training can continue with it.
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -417,6 +514,7 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
     def _check_same_network(self, model: Model) -> None:
         """Refuse to continue training with a network of another form."""
         network = model.network
+        n_steps = network.n_recent // network.n_features
         for name, now, before in (
             (
                 "hidden_layer_sizes",
@@ -424,6 +522,16 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
                 network.hidden_layer_sizes,
             ),
             ("bidirectional", bool(self.bidirectional), network.bidirectional),
+            (
+                "pooling",
+                network.pooling if self.pooling == "auto" else self._checked_pooling(),
+                network.pooling,
+            ),
+            (
+                "linear_skip",
+                n_steps if self.linear_skip == "auto" else int(self.linear_skip),
+                n_steps,
+            ),
         ):
             if now != before:
                 raise ValueError(
@@ -457,6 +565,7 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
             epsilon=self.epsilon,
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
+            skip_rate=self._skip_rate,
         )
 
     def _train(
@@ -469,11 +578,13 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         settings: Settings,
         pool: ThreadPool,
         report: EpochReport,
+        start: LinearStart | None = None,
     ) -> TrainingResult:
         """Train, and say what to do where that diverges."""
-        data = TrainingSet(samples.sequences, rows, samples.target, samples.weights)
+        target = self._scaled_target(model.output, samples.target, model.dtype)
+        data = TrainingSet(samples.sequences, rows, target, samples.weights, model.recent)
         try:
-            return train(model, state, data, validation, settings, pool, report)
+            return train(model, state, data, validation, settings, pool, report, start)
         except FloatingPointError as error:
             raise ValueError(
                 f"Training diverged {error}. Lower learning_rate_init (now "
@@ -492,7 +603,7 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
             test_size=self.validation_fraction,
             shuffle=shuffle,
             random_state=rng if shuffle else None,
-            stratify=self._stratify(samples.target.T, model.output) if shuffle else None,
+            stratify=self._stratify(samples.target, model.output) if shuffle else None,
         )
         rows = rows[: max(0, len(rows) - self.validation_gap)]
         if len(validation_rows) < 2 or not samples.score_weights[validation_rows].any():
@@ -514,9 +625,15 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         """Return what early stopping scores: some rows of the samples, or all."""
         if rows is None:
             rows = np.arange(len(samples.sequences))
-        target, weights = samples.target[:, rows].T, samples.score_weights[rows]
-        score = functools.partial(self._validation_score, model.output, target, weights)
-        return ValidationSet(samples.sequences, rows, score)
+        target = self._scaled_target(model.output, samples.target[rows], model.dtype)
+        weights = samples.score_weights[rows]
+        score = functools.partial(self._validation_score, model.output, target.T, weights)
+        value = self._make_loss(model.output).value
+
+        def loss(raw: Floats) -> float:
+            return float(np.add.reduce(value(target, raw) * weights, dtype=np.float64))
+
+        return ValidationSet(samples.sequences, rows, score, loss, float(weights.sum()))
 
     # Using what was learned.
 
@@ -635,6 +752,32 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
     def intercepts_(self) -> list[Floats]:
         """Biases: of each LSTM, (4 * n_units,), then of the head, (n_outputs,). A copy."""
         return self.__sklstm_model__().weights()[1]
+
+    @property
+    def skip_coef_(self) -> Floats | None:
+        """Weights of the linear part, (n_outputs, n_steps, n_features), oldest step first.
+
+        They are added to the head's output for the last ``n_steps`` time steps of the input,
+        standardised with ``skip_mean_`` and ``skip_scale_``. None if there is no linear part. A
+        copy.
+        """
+        model = self.__sklstm_model__()
+        if model.recent is None:
+            return None
+        skip = model.network.skip_weights(model.parameters)
+        return skip.reshape(len(skip), model.recent.n_steps, -1).copy()
+
+    @property
+    def skip_mean_(self) -> NDArray[np.float64] | None:
+        """Mean of each feature with which the linear part standardises, or None."""
+        recent = self._fitted("_model").recent
+        return None if recent is None else recent.mean.copy()
+
+    @property
+    def skip_scale_(self) -> NDArray[np.float64] | None:
+        """Standard deviation of each feature with which the linear part standardises, or None."""
+        recent = self._fitted("_model").recent
+        return None if recent is None else recent.scale.copy()
 
     @property
     def _history(self) -> History:

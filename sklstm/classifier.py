@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import StrOptions
 
 from sklstm._docstrings import with_shared_parts
-from sklstm.base import BaseLSTM
+from sklstm.base import TRAINED_SKIP_RATE, BaseLSTM
 from sklstm.nn.cell import Floats
 from sklstm.nn.losses import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
 from sklstm.nn.model import ClassOutput
@@ -93,6 +93,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     array(['fall', 'rise'], dtype='<U4')
     """
 
+    _AUTO_POOLING: ClassVar[tuple[str, ...]] = ("last", "mean", "max")
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseLSTM._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
@@ -103,6 +105,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         hidden_layer_sizes: int | tuple[int, ...] = (32,),
         *,
         bidirectional: bool = False,
+        pooling: str | tuple[str, ...] = "auto",
+        linear_skip: int | str = 0,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         class_weight: Any = None,
@@ -115,7 +119,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         max_grad_norm: float | None = 1.0,
         tol: float = 1e-4,
         n_iter_no_change: int = 10,
-        early_stopping: bool = False,
+        early_stopping: bool | str = False,
         validation_fraction: float = 0.1,
         validation_split: str = "random",
         validation_gap: int = 0,
@@ -131,6 +135,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         super().__init__(
             hidden_layer_sizes,
             bidirectional=bidirectional,
+            pooling=pooling,
+            linear_skip=linear_skip,
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             alpha=alpha,
@@ -258,6 +264,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     def _class_weights(self, target: NDArray[Any], output: ClassOutput) -> Floats | float:
         return check_class_weight(self.class_weight, target, output)
+
+    @property
+    def _skip_rate(self) -> float:
+        return TRAINED_SKIP_RATE
 
     def _make_loss(self, output: ClassOutput) -> Loss:
         return (

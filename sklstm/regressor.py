@@ -13,8 +13,9 @@ from sklearn.metrics import d2_pinball_score, d2_tweedie_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklstm._docstrings import with_shared_parts
-from sklstm.base import BaseLSTM
+from sklstm.base import TRAINED_SKIP_RATE, BaseLSTM
 from sklstm.nn.cell import Floats
+from sklstm.nn.linear import Gram, LinearStart, Ridge, with_ridge
 from sklstm.nn.losses import (
     INVERSE_LINKS,
     AbsoluteError,
@@ -24,7 +25,7 @@ from sklstm.nn.losses import (
     Poisson,
     SquaredError,
 )
-from sklstm.nn.model import NumericOutput
+from sklstm.nn.model import Model, NumericOutput
 from sklstm.validation import check_regression_target
 
 __all__ = ["LSTMRegressor"]
@@ -35,6 +36,16 @@ _LOSSES: dict[str, Any] = {
     "huber": Huber,
     "poisson": Poisson,
 }
+
+# Fraction of the ridge that training starts from where a validation set decides how much of the
+# LSTM is added to the whole ridge. An LSTM that learns only what a ridge leaves over makes the
+# same errors as the ridge; one that learns half of it as well makes errors of its own, which
+# partly cancel. benchmarks/defaults.py has the numbers.
+_START_FRACTION = 0.5
+
+# The least standard deviation of what the linear part leaves over, in units of that of y: below,
+# it is rounding, and the LSTM has nothing to learn.
+_LEAST_RESIDUAL = 1e-6
 
 # Interquartile range of a normal distribution whose standard deviation is one.
 _IQR_OF_NORMAL = 1.349
@@ -138,6 +149,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         hidden_layer_sizes: int | tuple[int, ...] = (32,),
         *,
         bidirectional: bool = False,
+        pooling: str | tuple[str, ...] = "auto",
+        linear_skip: int | str = "auto",
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         loss: str = "squared_error",
@@ -152,7 +165,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         max_grad_norm: float | None = 1.0,
         tol: float = 1e-4,
         n_iter_no_change: int = 10,
-        early_stopping: bool = False,
+        early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         validation_split: str = "last",
         validation_gap: int = 0,
@@ -168,6 +181,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         super().__init__(
             hidden_layer_sizes,
             bidirectional=bidirectional,
+            pooling=pooling,
+            linear_skip=linear_skip,
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             alpha=alpha,
@@ -288,6 +303,66 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 "y contains values too large to be standardised; divide it by a constant."
             )
         return replace(output, mean=mean, scale=scale)
+
+    @property
+    def _skip_rate(self) -> float:
+        # A ridge is the best linear part already; training it on only fits noise.
+        return TRAINED_SKIP_RATE if self.loss == "poisson" else 0.0
+
+    def _ridge_start(
+        self,
+        model: Model,
+        samples: Any,
+        rows: NDArray[np.intp],
+        validation_rows: NDArray[np.intp],
+        *,
+        is_validated: bool,
+    ) -> tuple[Model, LinearStart | None]:
+        if self.loss == "poisson" or model.recent is None:
+            return model, None
+        sequences, weights, recent = samples.sequences, samples.weights, model.recent
+        target = model.output.encode(samples.target.astype(np.float64))
+        # The Gram matrix loses digits where the level of y is far from zero.
+        level = np.average(target[rows], axis=0, weights=weights[rows])
+
+        gram = Gram(model.network.n_recent, target.shape[1])
+        gram.add(sequences, rows, target - level, weights, recent)
+        ridge = gram.solve()
+        all_rows = np.concatenate([rows, validation_rows])
+        ridge_of_all = ridge
+        if len(validation_rows):
+            gram.add(sequences, validation_rows, target - level, weights, recent)
+            ridge_of_all = gram.solve()
+
+        def moved(ridge: Ridge, rows: NDArray[np.intp]) -> tuple[Ridge, NDArray[np.float64]]:
+            """Move the intercept to fit the loss; return the residuals too."""
+            ridge = ridge._replace(intercept=ridge.intercept + level, mean=ridge.mean + level)
+            residual = target[rows] - ridge.predict(sequences, rows, recent)
+            if self.loss != "squared_error":
+                q = 0.5 if self.quantile is None else self.quantile
+                shift = _weighted_quantile(residual, weights[rows], q)
+                ridge, residual = (
+                    ridge._replace(intercept=ridge.intercept + shift),
+                    residual - shift,
+                )
+            return ridge, residual
+
+        start, residual = moved(ridge.shrunk(_START_FRACTION if is_validated else 1.0), rows)
+        scale = np.ones(target.shape[1])
+        if self.normalize_y:
+            # The LSTM learns what the linear part leaves, in units of its standard deviation.
+            center = _mean_and_deviation if self.loss == "squared_error" else _median_and_range
+            scale = np.maximum(center(residual, weights[rows])[1], _LEAST_RESIDUAL)
+        network, zero = model.network, np.zeros(len(scale))
+
+        def parameters_of(ridge: Ridge) -> Floats:
+            return with_ridge(network, model.parameters, ridge, zero, scale)
+
+        output = replace(model.output, scale=model.output.scale * scale)
+        model = replace(model, parameters=parameters_of(start), output=output)
+        return model, LinearStart(
+            parameters_of(moved(ridge, rows)[0]), parameters_of(moved(ridge_of_all, all_rows)[0])
+        )
 
     def _make_loss(self, output: NumericOutput) -> Loss:
         if self.quantile is not None:

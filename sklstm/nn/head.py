@@ -1,4 +1,14 @@
-"""Dense head: from what it reads of the hidden states to the raw outputs, and the gradient."""
+"""Head: from the hidden states of the last layer to the raw outputs, and the gradient.
+
+The head is linear. It reads a summary of the hidden states over the real steps of a sequence (the
+last one, their mean, their maximum, or several of these), and it may read the last time steps of
+the input directly: a linear part beside the LSTM [1]_.
+
+References
+----------
+.. [1] G. Lai, W.-C. Chang, Y. Yang and H. Liu, "Modeling Long- and Short-Term Temporal Patterns
+   with Deep Neural Networks", SIGIR 2018.
+"""
 
 from __future__ import annotations
 
@@ -6,72 +16,171 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sklstm.nn.cell import Floats
+from sklstm.nn.packing import Packing
 
-__all__ = ["HeadCache", "backward", "forward", "last_states"]
+__all__ = ["POOLINGS", "SummaryCache", "backward", "forward", "summarize", "summarize_backward"]
 
-
-class HeadCache(NamedTuple):
-    """What ``backward`` needs of the forward pass: ``h``, what the head has read."""
-
-    h: Floats  # (n_directions * n_units, n_sequences)
+# What the head can read of the hidden states over time.
+POOLINGS = ("last", "mean", "max")
 
 
-def last_states(h_last: Sequence[Floats]) -> Floats:
-    """Return what the head reads: the last hidden states of all directions.
+class SummaryCache(NamedTuple):
+    """What ``summarize_backward`` needs of ``summarize``."""
+
+    pooling: tuple[str, ...]
+    packing: Packing
+    n_units: int  # of all directions together
+    winners: NDArray[np.intp] | None  # (n_units, n_sequences): the step of each maximum
+
+
+def summarize(
+    pooling: tuple[str, ...], h_last: Sequence[Floats], h: Floats | None, packing: Packing
+) -> tuple[Floats, SummaryCache]:
+    """Summarise the hidden states of each sequence.
 
     Parameters
     ----------
+    pooling : tuple of {"last", "mean", "max"}
+        The summaries, which are concatenated.
     h_last : list of ndarray of shape (n_units, n_sequences)
-        Last hidden state of each direction of the last layer.
+        Last hidden state of each direction.
+    h : ndarray of shape (n_timesteps, n_directions * n_units, n_sequences), or None
+        Hidden states of all steps, zero before a sequence starts; needed for all but "last".
+    packing : Packing
+        How the batch is arranged in columns.
+
+    Returns
+    -------
+    summary : ndarray of shape (len(pooling) * n_directions * n_units, n_sequences)
+        The summaries; zero for a sequence without steps.
+    cache : SummaryCache
+        For ``summarize_backward``.
     """
-    return np.concatenate(h_last)  # (n_directions * n_units, n_sequences)
+    parts: list[Floats] = []
+    winners = None
+    last = np.concatenate(h_last)  # (n_directions * n_units, n_sequences)
+    for name in pooling:
+        if name == "last":
+            parts.append(last)
+            continue
+        assert h is not None
+        if name == "mean":
+            parts.append(h.sum(axis=0) / _lengths(packing).astype(h.dtype))
+        elif len(h) == 0:
+            parts.append(np.zeros_like(last))
+        else:
+            is_active = np.arange(len(h))[:, np.newaxis] >= packing.first_steps
+            is_dense = bool(is_active.all())
+            # Hidden states are above -1.
+            candidates = h if is_dense else np.where(is_active[:, np.newaxis], h, h.dtype.type(-2))
+            winners = candidates.argmax(axis=0)  # (n_directions * n_units, n_sequences)
+            # The h of an empty sequence is zero.
+            parts.append(np.take_along_axis(h, winners[np.newaxis], axis=0)[0])
+    summary = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return summary, SummaryCache(pooling, packing, len(last), winners)
 
 
-def forward(W: Floats, h: Floats) -> tuple[Floats, HeadCache]:
+def summarize_backward(
+    d_summary: Floats, cache: SummaryCache
+) -> tuple[Floats | None, Floats | None]:
+    """Backpropagate through the summaries.
+
+    Parameters
+    ----------
+    d_summary : ndarray of shape (len(pooling) * n_directions * n_units, n_sequences)
+        Gradient of the loss with respect to the summaries.
+    cache : SummaryCache
+        From ``summarize``.
+
+    Returns
+    -------
+    dh_last : ndarray of shape (n_directions * n_units, n_sequences), or None
+        Gradient with respect to the last hidden state of each direction.
+    dh : ndarray of shape (n_timesteps, n_directions * n_units, n_sequences), or None
+        Gradient with respect to the hidden states of all steps; None if only the last is read.
+    """
+    pooling, packing, n_units, winners = cache
+    dh_last: Floats | None = None
+    dh: Floats | None = None
+    if pooling != ("last",):
+        shape = len(packing.widths), n_units, packing.n_sequences
+        dh = np.zeros(shape, d_summary.dtype)
+    for k, name in enumerate(pooling):
+        d_part = d_summary[k * n_units : (k + 1) * n_units]
+        if name == "last":
+            dh_last = d_part
+        elif name == "mean" and dh is not None:
+            dh += d_part / _lengths(packing).astype(d_part.dtype)
+        elif winners is not None and dh is not None:
+            columns = np.arange(packing.n_sequences)
+            # The step of the maximum has all of its gradient; each (unit, sequence) occurs once.
+            dh[winners, np.arange(n_units)[:, np.newaxis], columns] += d_part
+    return dh_last, dh
+
+
+def _lengths(packing: Packing) -> NDArray[np.intp]:
+    """Return the number of steps of each sequence, 1 for an empty one."""
+    return np.maximum(len(packing.widths) - packing.first_steps, 1)
+
+
+def forward(W: Floats, summary: Floats, W_skip: Floats, recent: Floats | None) -> Floats:
     """Compute the raw outputs.
 
     Parameters
     ----------
-    W : ndarray of shape (n_outputs, n_directions * n_units + 1)
-        [W b], weights and biases.
-    h : ndarray of shape (n_directions * n_units, n_sequences)
-        What the head reads, see ``last_states``.
+    W : ndarray of shape (n_outputs, n_summary + 1)
+        [W b], weights of the summaries, and biases.
+    summary : ndarray of shape (n_summary, n_sequences)
+        From ``summarize``.
+    W_skip : ndarray of shape (n_outputs, n_recent)
+        Weights of the linear part.
+    recent : ndarray of shape (n_recent, n_sequences), or None
+        What the linear part reads; None if there is none.
 
     Returns
     -------
-    raw : ndarray of shape (n_outputs, n_sequences)
+    ndarray of shape (n_outputs, n_sequences)
         The raw outputs.
-    cache : HeadCache
-        For ``backward``.
     """
     # raw = W h + b
-    raw = W[:, :-1] @ h + W[:, -1:]  # (n_outputs, n_sequences)
-    return raw, HeadCache(h)
+    raw = W[:, :-1] @ summary + W[:, -1:]  # (n_outputs, n_sequences)
+    if recent is not None:
+        # raw += W_skip z
+        raw += W_skip @ recent
+    return raw
 
 
-def backward(W: Floats, d_raw: Floats, cache: HeadCache, dW: Floats) -> Floats:
+def backward(
+    W: Floats,
+    summary: Floats,
+    recent: Floats | None,
+    d_raw: Floats,
+    dW: Floats,
+    dW_skip: Floats,
+) -> Floats:
     """Backpropagate through the head.
 
     Parameters
     ----------
-    W : ndarray of shape (n_outputs, n_directions * n_units + 1)
-        The weights that ``forward`` was given.
+    W, summary, recent
+        What ``forward`` was given.
     d_raw : ndarray of shape (n_outputs, n_sequences)
         Gradient of the loss with respect to the raw outputs.
-    cache : HeadCache
-        From ``forward``.
-    dW : ndarray of shape (n_outputs, n_directions * n_units + 1)
-        The gradient of the loss with respect to W is added to it.
+    dW, dW_skip : ndarray
+        The gradients of the loss with respect to W and W_skip are added to these.
 
     Returns
     -------
-    ndarray of shape (n_directions * n_units, n_sequences)
-        Gradient of the loss with respect to what the head reads.
+    ndarray of shape (n_summary, n_sequences)
+        Gradient of the loss with respect to the summary.
     """
-    # dW = d_raw h^T;  db = sum over sequences of d_raw
-    dW[:, :-1] += d_raw @ cache.h.T
+    # dW = d_raw h^T;  db = sum over sequences of d_raw;  dW_skip = d_raw z^T
+    dW[:, :-1] += d_raw @ summary.T
     dW[:, -1] += d_raw.sum(axis=1)
+    if recent is not None:
+        dW_skip += d_raw @ recent.T
     # dh = W^T d_raw
     return W[:, :-1].T @ d_raw

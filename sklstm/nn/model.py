@@ -15,6 +15,7 @@ from sklstm.nn.cell import Floats
 from sklstm.nn.losses import INVERSE_LINKS
 from sklstm.nn.network import Network
 from sklstm.nn.prediction import State, advance_streams, raw_outputs
+from sklstm.nn.recent import RecentSteps
 from sklstm.nn.sequences import Sequences
 from sklstm.nn.threads import ThreadPool, single_threaded_blas
 
@@ -173,12 +174,15 @@ class Model:
         The form of X.
     output : NumericOutput or ClassOutput
         How raw outputs become y.
+    recent : RecentSteps, default=None
+        How the linear part reads the last time steps; None if there is none.
     """
 
     network: Network
     parameters: Floats
     input: InputForm
     output: Any
+    recent: RecentSteps | None = None
 
     @property
     def dtype(self) -> np.dtype:
@@ -192,7 +196,7 @@ class Model:
     def raw_outputs(self, sequences: Sequences) -> Floats:
         """Compute raw outputs, of shape (n_samples, n_outputs)."""
         with single_threaded_blas() as n_threads, ThreadPool(n_threads) as pool:
-            return raw_outputs(self.network, self.parameters, sequences, pool).T
+            return raw_outputs(self.network, self.parameters, sequences, pool, recent=self.recent).T
 
     def predict(self, sequences: Sequences) -> NDArray[Any]:
         """Predict y for each sequence."""
@@ -210,7 +214,7 @@ class Model:
         """Take one time step of each stream and predict, see ``advance_streams``."""
         with single_threaded_blas():
             raw, state = advance_streams(
-                self.network, self.parameters, x, state, is_single=is_single
+                self.network, self.parameters, x, state, is_single=is_single, recent=self.recent
             )
         y = self.output.predict(raw)
         return (y[0] if is_single else y), state
@@ -220,7 +224,16 @@ class Model:
         return self.network.unpack(self.parameters)
 
     def standalone_weights(self) -> tuple[list[Floats], list[Floats]]:
-        """Return the weights of a network that predicts y in its own units, through the link."""
+        """Return the weights of a network that predicts y in its own units, through the link.
+
+        Those of the linear part come from ``standalone_skip``.
+        """
         coefs, intercepts = self.weights()
         coefs[-1], intercepts[-1] = self.output.fold_into_head(coefs[-1], intercepts[-1])
         return coefs, intercepts
+
+    def standalone_skip(self) -> Floats:
+        """Return the weights of the linear part, (n_outputs, n_recent), for y in its own units."""
+        skip = self.network.skip_weights(self.parameters).copy()
+        zero = np.zeros(self.network.n_outputs, skip.dtype)
+        return self.output.fold_into_head(skip, zero)[0]

@@ -71,11 +71,13 @@ class Masks:
 class Network:
     """LSTM layers, each reading the hidden states of the one below, and a dense head.
 
-    The head reads the last hidden state of the last layer. With two directions, a layer is a pair
+    The head reads a summary of the hidden states of the last layer, and optionally the last time
+    steps of the input, see ``sklstm.nn.head``. With two directions, a layer is a pair
     of LSTMs, and the second one reads each sequence from its last step to its first. The next layer
     or the head reads the hidden states of both [1]_. All parameters are one flat vector: the
     matrices [W_x W_h b] of the LSTMs, layer by layer and direction by direction, then the head's
-    [W b]. The methods take it as an argument; the network itself never changes.
+    [W b] and the weights of the linear part. The methods take it as an argument; the network itself
+    never changes.
 
     Parameters
     ----------
@@ -87,6 +89,10 @@ class Network:
         Outputs of the head.
     bidirectional : bool, default=False
         Whether the layers read the sequences in both directions.
+    pooling : tuple of {"last", "mean", "max"}, default=("last",)
+        What the head reads of the hidden states.
+    n_recent : int, default=0
+        Numbers that the linear part reads of each sequence; 0 if there is none.
 
     References
     ----------
@@ -106,6 +112,8 @@ class Network:
     hidden_layer_sizes: tuple[int, ...]
     n_outputs: int
     bidirectional: bool = False
+    pooling: tuple[str, ...] = ("last",)
+    n_recent: int = 0
 
     @property
     def n_directions(self) -> int:
@@ -128,12 +136,18 @@ class Network:
         """Shapes of the LSTMs' matrices and of the head's, in the order of the flat vector."""
         lstms = [(4 * n_units, n_inputs + n_units + 1) for n_inputs, n_units in self.lstm_sizes]
         n_last = self.hidden_layer_sizes[-1] * self.n_directions
-        return [*lstms, (self.n_outputs, n_last + 1)]
+        return [*lstms, (self.n_outputs, len(self.pooling) * n_last + 1)]
 
     @cached_property
     def n_parameters(self) -> int:
         """Length of the flat vector."""
-        return sum(rows * columns for rows, columns in self.shapes)
+        n_weights = sum(rows * columns for rows, columns in self.shapes)
+        return n_weights + self.n_outputs * self.n_recent
+
+    def skip_weights(self, parameters: Floats) -> Floats:
+        """Return a view of the weights of the linear part, of shape (n_outputs, n_recent)."""
+        n_skip = self.n_outputs * self.n_recent
+        return parameters[len(parameters) - n_skip :].reshape(self.n_outputs, self.n_recent)
 
     def matrices(self, parameters: Floats) -> list[Floats]:
         """Return views of the flat vector as the LSTMs' matrices and the head's."""
@@ -148,7 +162,8 @@ class Network:
         """Draw new parameters.
 
         W_x and the head's weights are Glorot uniform. W_h, of shape (4 * n_units, n_units), has
-        orthonormal columns. Biases are zero, except those of the forget gate, which are one.
+        orthonormal columns. Biases are zero, except those of the forget gate, which are one. The
+        weights of the linear part are zero.
         """
         coefs, intercepts = [], []
         for n_inputs, n_units in self.lstm_sizes:
@@ -159,7 +174,12 @@ class Network:
         intercepts.append(np.zeros(self.n_outputs))
         return self.pack(coefs, intercepts)
 
-    def pack(self, coefs: Sequence[Floats], intercepts: Sequence[Floats]) -> Floats:
+    def pack(
+        self,
+        coefs: Sequence[Floats],
+        intercepts: Sequence[Floats],
+        skip: Floats | None = None,
+    ) -> Floats:
         """Make the flat vector from matrices in the public order of gates, i, f, g, o.
 
         Parameters
@@ -168,6 +188,8 @@ class Network:
             W_x and W_h of each LSTM in turn, then the head's weights.
         intercepts : list of ndarray
             The bias of each LSTM, then the head's.
+        skip : ndarray of shape (n_outputs, n_recent), default=None
+            Weights of the linear part; zero if None.
         """
         *lstms, W_head = [
             np.column_stack([*coefs[2 * k : 2 * k + 2], b]) for k, b in enumerate(intercepts)
@@ -176,7 +198,9 @@ class Network:
             W[gate_rows(n_units, KERNEL_ORDER)]
             for W, (_, n_units) in zip(lstms, self.lstm_sizes, strict=True)
         ]
-        return np.concatenate([W.ravel() for W in [*lstms, W_head]])
+        if skip is None:
+            skip = np.zeros((self.n_outputs, self.n_recent), W_head.dtype)
+        return np.concatenate([W.ravel() for W in [*lstms, W_head, skip]])
 
     def unpack(self, parameters: Floats) -> tuple[list[Floats], list[Floats]]:
         """Return the matrices and biases that ``pack`` would make the flat vector from."""
@@ -276,7 +300,35 @@ class Network:
         ndarray of shape (n_outputs, n_sequences)
             Raw outputs, in the order of the batch's columns.
         """
-        *lstms, W_head = self.matrices(parameters)
+        h = self.top_states(batch.packing, parameters.dtype)
+        h_last = self.advance(parameters, batch, buffers, state, tuning, h)
+        summary, _ = head.summarize(self.pooling, h_last, h, batch.packing)
+        return self.head_outputs(parameters, summary, batch.recent)
+
+    def advance(
+        self,
+        parameters: Floats,
+        batch: Batch,
+        buffers: Sequence[StateBuffers],
+        state: Sequence[tuple[Floats, Floats]] | None = None,
+        tuning: Tuning = DEFAULT_TUNING,
+        top: Floats | None = None,
+    ) -> list[Floats]:
+        """Run the layers without the head, see ``raw_outputs``.
+
+        Parameters
+        ----------
+        parameters, batch, buffers, state, tuning
+            As in ``raw_outputs``.
+        top : ndarray of shape (n_timesteps, n_directions * n_units, n_sequences), default=None
+            Receives the hidden states of the last layer.
+
+        Returns
+        -------
+        list of ndarray of shape (n_units, n_sequences)
+            Last hidden state of each direction of the last layer.
+        """
+        lstms = self.matrices(parameters)[:-1]
         is_long = len(batch.packing.widths) >= tuning.min_fortran_steps
         is_small = self.step_size <= tuning.max_fortran_size
         order: Literal["C", "F"] = "C"
@@ -289,23 +341,31 @@ class Network:
                 lstms[number], x, batch.packing, state=state_before, h_out=h_out, order=order
             )
 
-        h_last = self._run_layers(batch, run, parameters.dtype)
-        raw, _ = head.forward(W_head, head.last_states(h_last))
-        return raw
+        return self._run_layers(batch, run, parameters.dtype, top=top)
 
-    def head_outputs(self, parameters: Floats, h_last: Sequence[Floats]) -> Floats:
-        """Compute the raw outputs from the last hidden state of the last layer.
+    def head_outputs(
+        self, parameters: Floats, summary: Floats, recent: Floats | None = None
+    ) -> Floats:
+        """Compute the raw outputs from what the head reads.
 
         Parameters
         ----------
         parameters : ndarray of shape (n_parameters,)
             The flat vector.
-        h_last : list of ndarray of shape (n_units, n_sequences)
-            Last hidden state of each direction.
+        summary : ndarray of shape (n_summary, n_sequences)
+            The summary of the hidden states.
+        recent : ndarray of shape (n_recent, n_sequences), default=None
+            What the linear part reads.
         """
         *_, W_head = self.matrices(parameters)
-        raw, _ = head.forward(W_head, head.last_states(h_last))
-        return raw  # (n_outputs, n_sequences)
+        return head.forward(W_head, summary, self.skip_weights(parameters), recent)
+
+    def top_states(self, packing: Packing, dtype: np.dtype) -> Floats | None:
+        """Allocate room for the hidden states of the last layer, if the head reads all of them."""
+        if self.pooling == ("last",):
+            return None
+        n_units = self.n_directions * self.hidden_layer_sizes[-1]
+        return np.zeros((len(packing.widths), n_units, packing.n_sequences), dtype)
 
     def add_gradient(
         self,
@@ -355,17 +415,23 @@ class Network:
             mask = masks.of_recurrent(*divmod(number, self.n_directions))
             return forward(lstms[number], x, buffers.lstms[number], mask=mask, h_out=h_out)
 
-        h_last = self._run_layers(batch, run, parameters.dtype, buffers.between, masks.outputs)
-        h_read = head.last_states(h_last)
+        h_last = self._run_layers(
+            batch, run, parameters.dtype, buffers.between, masks.outputs, buffers.top
+        )
+        summary, cache = head.summarize(self.pooling, h_last, buffers.top, batch.packing)
         if masks.outputs is not None:
-            h_read = h_read * masks.outputs[-1]
-        raw, cache = head.forward(W_head, h_read)
+            # A mask is the same at every step and not negative, so it may follow the summary.
+            mask = np.tile(masks.outputs[-1], (len(self.pooling), 1))
+            summary = summary * mask
+        W_skip, dW_skip = self.skip_weights(parameters), self.skip_weights(gradient)
+        raw = head.forward(W_head, summary, W_skip, batch.recent)
 
         d_raw = loss.gradient(target, raw) * weights  # (n_outputs, n_sequences)
-        dh_read = head.backward(W_head, d_raw, cache, dW_head)
+        d_summary = head.backward(W_head, summary, batch.recent, d_raw, dW_head, dW_skip)
         if masks.outputs is not None:
-            dh_read = dh_read * masks.outputs[-1]
-        self._backpropagate(lstms, d_lstms, dh_read, buffers, masks, submit)
+            d_summary = d_summary * mask
+        dh_last, dh = head.summarize_backward(d_summary, cache)
+        self._backpropagate(lstms, d_lstms, dh_last, dh, buffers, masks, submit)
         return float(np.add.reduce(loss.value(target, raw) * weights))
 
     def _run_layers(
@@ -375,6 +441,7 @@ class Network:
         dtype: np.dtype,
         between: Sequence[Floats] | None = None,
         masks: Sequence[Floats] | None = None,
+        top: Floats | None = None,
     ) -> list[Floats]:
         """Run each layer on the hidden states of the one below.
 
@@ -391,6 +458,8 @@ class Network:
             n_sequences) for its hidden states; allocated if None.
         masks : list of ndarray, default=None
             Dropout masks of each layer's hidden states.
+        top : ndarray of shape (n_timesteps, n_directions * n_units, n_sequences), default=None
+            Receives the hidden states of the last layer.
 
         Returns
         -------
@@ -410,13 +479,18 @@ class Network:
             if masks is not None:
                 above *= masks[k]
             x = above
-        return [_run_direction(run, n_last * D + d, d, x, packing) for d in range(D)]
+        parts = [None] * D if top is None else np.split(top, D, axis=1)
+        return [
+            _run_direction(run, n_last * D + d, d, x, packing, h_out)
+            for d, h_out in enumerate(parts)
+        ]
 
     def _backpropagate(
         self,
         lstms: Sequence[Floats],
         d_lstms: Sequence[Floats],
-        dh_last: Floats,
+        dh_last: Floats | None,
+        dh: Floats | None,
         buffers: _TrainingBuffers,
         masks: Masks,
         submit: Submit | None,
@@ -429,8 +503,10 @@ class Network:
             Weights of each LSTM.
         d_lstms : list of ndarray
             The gradient of the loss with respect to them is added to these.
-        dh_last : ndarray of shape (n_directions * n_units, n_sequences)
+        dh_last : ndarray of shape (n_directions * n_units, n_sequences), or None
             Gradient of the loss with respect to the last hidden state of the last layer.
+        dh : ndarray of shape (n_timesteps, n_directions * n_units, n_sequences), or None
+            Gradient of the loss with respect to all hidden states of the last layer.
         buffers : _TrainingBuffers
             From the forward pass.
         masks : Masks
@@ -439,8 +515,6 @@ class Network:
             Starts a function in another thread.
         """
         D, packing = self.n_directions, buffers.packing
-        from_head: Floats | None = dh_last
-        dh: Floats | None = None  # (n_timesteps, n_directions * n_units, n_sequences)
         for k, n_units in reversed(list(enumerate(self.hidden_layer_sizes))):
             for d in range(D):
                 part = slice(d * n_units, (d + 1) * n_units)
@@ -451,14 +525,14 @@ class Network:
                     lstms[k * D + d],
                     buffers.lstms[k * D + d],
                     d_lstms[k * D + d],
-                    dh_last=None if from_head is None else from_head[part],
+                    dh_last=None if dh_last is None else dh_last[part],
                     dh=dh_d,
                     with_dx=k > 0,
                     mask=masks.of_recurrent(k, d),
                     submit=submit,
                 )
             if k > 0:
-                from_head, dh = None, buffers.lstms[k * D].dx
+                dh_last, dh = None, buffers.lstms[k * D].dx
                 if D == 2:
                     dh = dh + reversed_in_time(buffers.lstms[k * D + 1].dx, packing)
                 if masks.outputs is not None:
@@ -489,6 +563,8 @@ class _TrainingBuffers:
         Those of each LSTM.
     between : list of ndarray of shape (n_timesteps, n_directions * n_units, n_sequences)
         Hidden states of each layer but the last.
+    top : ndarray of shape (n_timesteps, n_directions * n_units, n_sequences), or None
+        Hidden states of the last layer, if the head reads all of them.
     """
 
     def __init__(
@@ -510,6 +586,7 @@ class _TrainingBuffers:
             np.zeros((n_timesteps, D * n_units, packing.n_sequences), dtype)
             for n_units in network.hidden_layer_sizes[:-1]
         ]
+        self.top = network.top_states(packing, dtype)
 
 
 class Workspace:

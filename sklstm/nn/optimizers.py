@@ -65,7 +65,7 @@ class Adam:
         self,
         parameters: Floats,
         gradient: Floats,
-        learning_rate: float,
+        learning_rate: float | Floats,
     ) -> None:
         """Update ``parameters`` by one step, in place.
 
@@ -75,7 +75,7 @@ class Adam:
             Changed in place.
         gradient : ndarray of shape (n_parameters,)
             Gradient of the loss. It is used as scratch space, so its values are lost.
-        learning_rate : float
+        learning_rate : float or ndarray of shape (n_parameters,)
             The learning rate.
         """
         self.n_updates += 1

@@ -53,6 +53,11 @@ class Packing:
         return cls((n_sequences,) * n_timesteps, n_sequences)
 
     @cached_property
+    def first_steps(self) -> NDArray[np.intp]:
+        """For each sequence, the step at which it starts; the number of steps for an empty one."""
+        return np.searchsorted(self.widths, np.arange(self.n_sequences), side="right")
+
+    @cached_property
     def runs(self) -> tuple[Run, ...]:
         """Runs of steps with the same width, in order of time."""
         runs: list[Run] = []
@@ -74,10 +79,13 @@ class Batch:
         Values, aligned at the last step. What is before a shorter sequence is not read.
     packing : Packing
         Which columns are active at which step.
+    recent : ndarray of shape (n_recent, n_sequences), default=None
+        The last time steps as the linear part reads them, see ``RecentSteps``.
     """
 
     x: Floats
     packing: Packing
+    recent: Floats | None = None
 
 
 def reversed_in_time(x: Floats, packing: Packing) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,23 @@ from numpy.typing import NDArray
 from sklstm.nn.cell import Floats
 from sklstm.nn.network import Network
 from sklstm.nn.packing import Batch, Packing
+from sklstm.nn.recent import RecentSteps
 from sklstm.nn.sequences import Sequences
 from sklstm.nn.threads import ThreadPool
 
 __all__ = ["State", "advance_streams", "blocks_of", "raw_outputs"]
 
-State = tuple[tuple[Floats, Floats], ...]  # (h, c) of each layer
+# For each layer (h, c); then, where the head reads them, the running summary of the hidden states
+# (sum, maximum, number of steps) and the last time steps of the input.
+State = tuple[Any, ...]
 
 # Sequences in a block. Larger blocks leave the cache, smaller ones pay more for each NumPy call.
 # Measured on one to 256 units: 256 to 1024 are level.
 _BLOCK_SIZE = 512
+
+# Hidden states that prediction keeps where the head reads all of them: more take more memory, fewer
+# make blocks narrow.
+_MAX_KEPT = 1 << 23
 
 # Hidden values (samples x steps x units) from which a second thread is worth its start.
 _MIN_THREADED = 1 << 19
@@ -32,6 +39,7 @@ def raw_outputs(
     sequences: Sequences,
     pool: ThreadPool,
     rows: NDArray[np.intp] | None = None,
+    recent: RecentSteps | None = None,
 ) -> Floats:
     """Compute the raw outputs of sequences, a block at a time.
 
@@ -47,6 +55,8 @@ def raw_outputs(
         Threads to compute in.
     rows : ndarray of int, default=None
         Row numbers of the sequences to use; None for all.
+    recent : RecentSteps, default=None
+        How the linear part reads the sequences; None if there is none.
 
     Returns
     -------
@@ -55,7 +65,11 @@ def raw_outputs(
     """
     n_samples = len(sequences) if rows is None else len(rows)
     raw = np.empty((network.n_outputs, n_samples), parameters.dtype)
-    blocks = list(blocks_of(n_samples, _BLOCK_SIZE))
+    block_size = _BLOCK_SIZE
+    if network.pooling != ("last",):
+        n_kept = sequences.n_timesteps * network.n_directions * network.hidden_layer_sizes[-1]
+        block_size = max(1, min(block_size, _MAX_KEPT // max(1, n_kept)))
+    blocks = list(blocks_of(n_samples, block_size))
     n_values = n_samples * sequences.n_timesteps * sum(network.hidden_layer_sizes)
     n_lanes = min(pool.n_threads, len(blocks)) if n_values >= _MIN_THREADED else 1
 
@@ -64,7 +78,7 @@ def raw_outputs(
         with np.errstate(all="ignore"):
             for block in blocks[lane::n_lanes]:
                 block_rows = block if rows is None else rows[block]
-                batch, order = sequences.batch(block_rows, parameters.dtype)
+                batch, order = sequences.batch(block_rows, parameters.dtype, recent)
                 raw[:, block][:, order] = network.raw_outputs(parameters, batch, buffers)
 
     pool.map(run_lane, range(n_lanes))
@@ -78,7 +92,13 @@ def blocks_of(n_samples: int, size: int) -> Iterator[slice]:
 
 
 def advance_streams(
-    network: Network, parameters: Floats, x: Floats, state: Any, *, is_single: bool
+    network: Network,
+    parameters: Floats,
+    x: Floats,
+    state: Any,
+    *,
+    is_single: bool,
+    recent: RecentSteps | None = None,
 ) -> tuple[Floats, State]:
     """Take one time step of each stream through the network.
 
@@ -89,19 +109,21 @@ def advance_streams(
     parameters : ndarray of shape (n_parameters,)
         Its parameters.
     x : ndarray of shape (n_streams, n_features)
-        The time steps. A row of NaN is a missing step, which leaves the state of its stream
+        The time steps. A row of NaN is a missing step, which leaves the hidden state of its stream
         unchanged.
-    state : tuple of (h, c), or None
-        Hidden state and cell state of each layer, of shape (n_units,) with ``is_single``, else
-        (n_streams, n_units). None is the zero state.
+    state : tuple, or None
+        The state after the previous step, see ``State``; arrays have a first axis for the streams,
+        unless ``is_single``. None is the state before the first step.
     is_single : bool
         Whether there is a single stream whose state has no axis of streams.
+    recent : RecentSteps, default=None
+        How the linear part reads the steps; None if there is none.
 
     Returns
     -------
     raw : ndarray of shape (n_streams, n_outputs)
         Raw outputs.
-    state : tuple of (h, c)
+    state : tuple
         The new state, in the form of the old one, which is not changed.
     """
     if network.bidirectional:
@@ -109,37 +131,90 @@ def advance_streams(
             "predict_step needs bidirectional=False: the backward direction starts at the end of a "
             "sequence, which is not known while steps come in. Use predict."
         )
-    after = _check_state(network, parameters.dtype, state, len(x), is_single)
+    n_layers = len(network.hidden_layer_sizes)
+    after = _check_state(network, parameters.dtype, state, len(x), is_single, recent)
+    layers, extra = after[:n_layers], list(after[n_layers:])
     given = np.flatnonzero(~np.isnan(x[:, 0]))
     with np.errstate(all="ignore"):
         if len(given):
             buffers = network.state_buffers(parameters.dtype)
             batch = Batch(x[given].T[np.newaxis], Packing.equal(1, len(given)))
-            before = [(h[:, given], c[:, given]) for h, c in after]
-            network.raw_outputs(parameters, batch, buffers, before)
-            for (h, c), layer in zip(after, buffers, strict=True):
-                h[:, given], c[:, given] = layer.h, layer.c
-        raw = network.head_outputs(parameters, [after[-1][0]])
+            before = [(h[given].T, c[given].T) for h, c in layers]
+            network.advance(parameters, batch, buffers, before)
+            for (h, c), layer in zip(layers, buffers, strict=True):
+                h[given], c[given] = layer.h.T, layer.c.T
+        h_last = layers[-1][0]  # (n_streams, n_units)
+        summary = {"last": h_last}
+        if network.pooling != ("last",):
+            total, maximum, n_steps = extra.pop(0)
+            total[given] += h_last[given]
+            # Before the first step there is no maximum.
+            is_first = (n_steps[given] == 0)[:, np.newaxis]
+            maximum[given] = np.where(
+                is_first, h_last[given], np.maximum(maximum[given], h_last[given])
+            )
+            n_steps[given] += 1
+            summary |= {"mean": total / np.maximum(n_steps, 1)[:, np.newaxis], "max": maximum}
+        read = None
+        if recent is not None:
+            steps = extra.pop(0)  # (n_streams, n_steps, n_features), standardised
+            steps[:, :-1] = steps[:, 1:].copy()
+            steps[:, -1] = recent.standardize(x)
+            read = steps.reshape(len(x), -1).T
+        summaries = np.concatenate([summary[name].T for name in network.pooling])
+        raw = network.head_outputs(parameters, summaries, read)
     if is_single:
-        return raw.T, tuple((h[:, 0], c[:, 0]) for h, c in after)
-    return raw.T, tuple((h.T, c.T) for h, c in after)
+        return raw.T, _map(lambda array: array[0], after)
+    return raw.T, after
+
+
+def _map(function: Callable[[NDArray[Any]], Any], state: Any) -> Any:
+    """Apply a function to each array of a state."""
+    if isinstance(state, tuple):
+        return tuple(_map(function, part) for part in state)
+    return function(state)
 
 
 def _check_state(
-    network: Network, dtype: np.dtype, state: Any, n_streams: int, is_single: bool
-) -> list[tuple[Floats, Floats]]:
-    """Return a copy of a state, or the zero state, as (n_units, n_streams) for each layer."""
+    network: Network,
+    dtype: np.dtype,
+    state: Any,
+    n_streams: int,
+    is_single: bool,
+    recent: RecentSteps | None,
+) -> State:
+    """Return a copy of a state, or the initial state, with a first axis for the streams."""
     sizes = network.hidden_layer_sizes
+    initial: State = tuple((np.zeros((n_streams, n), dtype),) * 2 for n in sizes)
+    if network.pooling != ("last",):
+        top = np.zeros((n_streams, sizes[-1]), dtype)
+        initial += ((top, top, np.zeros(n_streams, np.int64)),)
+    if recent is not None:
+        initial += (np.zeros((n_streams, recent.n_steps, len(recent.mean)), dtype),)
     if state is None:
-        return [(np.zeros((n, n_streams), dtype), np.zeros((n, n_streams), dtype)) for n in sizes]
-    shapes = [(n,) if is_single else (n_streams, n) for n in sizes]
-    try:
-        given = [(np.array(h, dtype), np.array(c, dtype)) for h, c in state]
-    except (TypeError, ValueError):
-        given = []
-    if [(h.shape, c.shape) for h, c in given] != [(shape, shape) for shape in shapes]:
+        return _map(np.copy, initial)
+    copied = _copied(initial, state, is_single)
+    if copied is None:
+        form = "a pair (h, c) for each layer, of shape " + ", ".join(
+            str((n,) if is_single else (n_streams, n)) for n in sizes
+        )
         raise ValueError(
             "state must be what predict_step returned for the previous step of the same stream(s): "
-            f"a pair (h, c) for each layer, of shape {', '.join(map(str, shapes))}."
+            f"{form}{', and what the head keeps of earlier steps' * (len(initial) > len(sizes))}."
         )
-    return [(h.reshape(n_streams, -1).T, c.reshape(n_streams, -1).T) for h, c in given]
+    return copied
+
+
+def _copied(initial: Any, state: Any, is_single: bool) -> Any:
+    """Copy a state that has the form of the initial one; None if it has not."""
+    if isinstance(initial, tuple):
+        if not isinstance(state, tuple | list) or len(state) != len(initial):
+            return None
+        parts = [_copied(a, b, is_single) for a, b in zip(initial, state, strict=True)]
+        return None if any(part is None for part in parts) else tuple(parts)
+    try:
+        array = np.array(state, initial.dtype)
+    except (TypeError, ValueError):
+        return None
+    array = array[np.newaxis] if is_single else array
+    return array if array.shape == initial.shape else None

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklstm.nn.packing import Batch, Packing
+from sklstm.nn.recent import RecentSteps
 
 __all__ = ["DenseSequences", "RaggedSequences", "Sequences", "windows_overlap"]
 
@@ -33,7 +34,9 @@ class Sequences(ABC):
         """Return the number of sequences."""
 
     @abstractmethod
-    def batch(self, rows: Rows, dtype: np.dtype) -> tuple[Batch, NDArray[np.intp] | slice]:
+    def batch(
+        self, rows: Rows, dtype: np.dtype, recent: RecentSteps | None = None
+    ) -> tuple[Batch, NDArray[np.intp] | slice]:
         """Return some of the sequences as a batch.
 
         Parameters
@@ -42,6 +45,8 @@ class Sequences(ABC):
             Indices of the sequences.
         dtype : dtype
             dtype of the batch, float32 or float64.
+        recent : RecentSteps, default=None
+            How the linear part reads the sequences; None if there is none.
 
         Returns
         -------
@@ -50,6 +55,17 @@ class Sequences(ABC):
         order : ndarray of int or slice
             Column j of the batch is the sequence with index ``rows[order][j]``.
         """
+
+    @abstractmethod
+    def steps(self, rows: Rows, n_steps: int) -> NDArray[Any]:
+        """Return the last time steps of some sequences, (n_sequences, n_steps, n_features).
+
+        NaN stands for steps that are missing or before the first one.
+        """
+
+    def recent(self, rows: Rows, recent: RecentSteps) -> NDArray[np.float64]:
+        """Return what the linear part reads of some sequences, (n_recent, n_sequences)."""
+        return recent.read(self.steps(rows, recent.n_steps))
 
 
 class DenseSequences(Sequences):
@@ -72,7 +88,9 @@ class DenseSequences(Sequences):
     def __len__(self) -> int:
         return len(self.values)
 
-    def batch(self, rows: Rows, dtype: np.dtype) -> tuple[Batch, NDArray[np.intp] | slice]:
+    def batch(
+        self, rows: Rows, dtype: np.dtype, recent: RecentSteps | None = None
+    ) -> tuple[Batch, NDArray[np.intp] | slice]:
         """Return some of the sequences as a batch, see ``Sequences.batch``."""
         values = self.values[rows]  # (n_sequences, n_timesteps, n_features)
         n_sequences, n_timesteps, _ = values.shape
@@ -88,7 +106,12 @@ class DenseSequences(Sequences):
                 # The stable sort moves the missing steps (False) to the front and keeps the order.
                 steps = np.argsort(valid, axis=1, kind="stable")[order]
                 values = values[order[:, None], steps[:, n_timesteps - len(packing.widths) :]]
-        return Batch(values.transpose(1, 2, 0), packing), order
+        read = None if recent is None else self.recent(rows, recent)[:, order].astype(dtype)
+        return Batch(values.transpose(1, 2, 0), packing, read), order
+
+    def steps(self, rows: Rows, n_steps: int) -> NDArray[Any]:
+        """Return the last time steps, see ``Sequences.steps``."""
+        return _padded(self.values[rows, -n_steps:], n_steps)
 
 
 def windows_overlap(values: NDArray[Any]) -> bool:
@@ -130,7 +153,9 @@ class RaggedSequences(Sequences):
     def __len__(self) -> int:
         return len(self.values)
 
-    def batch(self, rows: Rows, dtype: np.dtype) -> tuple[Batch, NDArray[np.intp] | slice]:
+    def batch(
+        self, rows: Rows, dtype: np.dtype, recent: RecentSteps | None = None
+    ) -> tuple[Batch, NDArray[np.intp] | slice]:
         """Return some of the sequences as a batch, see ``Sequences.batch``."""
         numbers = np.arange(len(self))[rows]
         values = [self.values[number] for number in numbers]
@@ -143,4 +168,21 @@ class RaggedSequences(Sequences):
         x = np.zeros((n_timesteps, self.n_features, len(values)), dtype)
         for column, number in enumerate(order):
             x[n_timesteps - lengths[number] :, :, column] = values[number]
-        return Batch(x, packing), order
+        read = None if recent is None else self.recent(rows, recent)[:, order].astype(dtype)
+        return Batch(x, packing, read), order
+
+    def steps(self, rows: Rows, n_steps: int) -> NDArray[Any]:
+        """Return the last time steps, see ``Sequences.steps``."""
+        numbers = np.arange(len(self))[rows]
+        last = [_padded(self.values[number][np.newaxis, -n_steps:], n_steps) for number in numbers]
+        return np.concatenate(last)
+
+
+def _padded(last: NDArray[Any], n_steps: int) -> NDArray[Any]:
+    """Fill up sequences in front with NaN to a number of steps."""
+    n_missing = n_steps - last.shape[1]
+    if n_missing == 0:
+        return last
+    dtype = np.result_type(last.dtype, np.float32)
+    padding = np.full((len(last), n_missing, last.shape[2]), np.nan, dtype)
+    return np.concatenate([padding, last], axis=1)

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from sklstm.nn.cell import Floats
 from sklstm.nn.layer import unbuffered
+from sklstm.nn.linear import LinearStart, lstm_fraction, mixture
 from sklstm.nn.losses import Loss
 from sklstm.nn.model import Model
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
 from sklstm.nn.prediction import blocks_of, raw_outputs
+from sklstm.nn.recent import RecentSteps
 from sklstm.nn.sequences import Sequences
 from sklstm.nn.threads import ThreadPool
 
@@ -43,6 +45,10 @@ End = Literal["max_iter", "converged", "callback", "interrupted"]
 _N_LANES = 2
 _MIN_LANE_SIZE = 1 << 19
 
+# Decay of the moving average: about the last hundred updates. Measured on the training parts of the
+# forecasting sets: 0.98 and 0.99 are level, without averaging errors are about 1 % larger.
+_MEMORY = 0.99
+
 # The learning rate below which "adaptive" does not go, as in scikit-learn's MLP.
 _LEAST_LEARNING_RATE = 1e-6
 
@@ -60,12 +66,15 @@ class TrainingSet(NamedTuple):
         Target of the loss, for all sequences.
     weights : ndarray of shape (n_sequences,)
         Weights, for all sequences.
+    recent : RecentSteps, default=None
+        How the linear part reads the sequences; None if there is none.
     """
 
     sequences: Sequences
     rows: NDArray[np.intp]
     target: Floats
     weights: Floats
+    recent: RecentSteps | None = None
 
 
 class ValidationSet(NamedTuple):
@@ -80,19 +89,26 @@ class ValidationSet(NamedTuple):
     score : callable
         Takes raw outputs of shape (n_samples, n_outputs) and returns their score; greater is
         better.
+    loss : callable
+        Takes raw outputs of shape (n_outputs, n_samples) and returns their summed, weighted loss.
+    total_weight : float
+        Sum of the weights.
     """
 
     sequences: Sequences
     rows: NDArray[np.intp]
     score: Callable[[Floats], float]
+    loss: Callable[[Floats], float]
+    total_weight: float
 
 
 @dataclass(frozen=True)
 class Settings:
     """How to train; the names are those of the estimators' parameters.
 
-    ``n_epochs`` is the number of epochs of this call, ``max_iter`` the length of the "cosine"
-    schedule. The penalty is ``alpha * |W|^2 / (2 * n_samples)``, biases excepted.
+    ``skip_rate`` multiplies the learning rate of the linear part; with 0 it is kept as it is and
+    not penalised. ``n_epochs`` is the number of epochs of this call, ``max_iter`` the length of the
+    "cosine" schedule. The penalty is ``alpha * |W|^2 / (2 * n_samples)``, biases excepted.
     """
 
     loss: Loss
@@ -111,6 +127,7 @@ class Settings:
     epsilon: float
     tol: float
     n_iter_no_change: float
+    skip_rate: float = 0.0
 
 
 @dataclass
@@ -283,6 +300,7 @@ def train(
     settings: Settings,
     pool: ThreadPool,
     observer: Observer,
+    start: LinearStart | None = None,
 ) -> TrainingResult:
     """Train a model for some epochs or until it has converged.
 
@@ -303,6 +321,9 @@ def train(
         Threads to compute in.
     observer : Observer
         Is told about each epoch.
+    start : LinearStart, default=None
+        A ridge that the trained network must improve on: the validation set decides how much of
+        the network is added to it. None keeps the network of the best epoch.
 
     Returns
     -------
@@ -321,11 +342,13 @@ def train(
     history = state.history.begin_call(has_validation=validation is not None)
     parameters = model.parameters.copy()
     best_parameters: Floats | None = None
-    trainer = Trainer(model.network, settings, pool, parameters.dtype)
+    average = MovingAverage(parameters) if validation is not None else None
+    trainer = Trainer(model.network, settings, pool, parameters.dtype, average)
 
     def result_now() -> TrainingResult:
+        now = parameters if average is None else average.parameters
         return TrainingResult(
-            model.with_parameters(parameters.copy()),
+            model.with_parameters(now.copy()),
             TrainingState(*copy.deepcopy((optimizer, rng, progress, history))),
             "max_iter",
         )
@@ -340,16 +363,22 @@ def train(
             with np.errstate(all="ignore"):
                 loss = trainer.epoch(data, parameters, optimizer, rate, rng)
             score = -loss
-            if validation is not None:
+            if validation is not None and average is not None:
+                averaged = average.parameters
                 raw = raw_outputs(
-                    model.network, parameters, validation.sequences, pool, validation.rows
+                    model.network,
+                    averaged,
+                    validation.sequences,
+                    pool,
+                    validation.rows,
+                    model.recent,
                 )
                 score = float(validation.score(raw.T))
             is_best = progress.record(score, settings.tol)
             history.record(loss, rate, len(data.rows))
-            if validation is not None:
+            if average is not None:
                 if is_best:
-                    best_parameters = parameters.copy()
+                    best_parameters = averaged.copy()
                 history.record_score(score, is_best=is_best)
             wants_stop = observer.end_epoch(result_now)
             if progress.reduce_rate_or_end(settings.n_iter_no_change, rate, settings.learning_rate):
@@ -363,9 +392,74 @@ def train(
     except KeyboardInterrupt:
         end = "interrupted"
     kept = parameters if best_parameters is None else best_parameters
+    if validation is not None and start is not None:
+        kept, fraction, score = _mixed_with(start, kept, model, validation, pool)
+        history.best_score = score
+        history.best_epoch = history.best_epoch if fraction > 0 else 0
     return TrainingResult(
         model.with_parameters(kept), TrainingState(optimizer, rng, progress, history), end
     )
+
+
+def _mixed_with(
+    start: LinearStart,
+    trained: Floats,
+    model: Model,
+    validation: ValidationSet,
+    pool: ThreadPool,
+) -> tuple[Floats, float, float]:
+    """Add as much of the trained network to a ridge as the validation set supports.
+
+    Returns
+    -------
+    parameters : ndarray of shape (n_parameters,)
+        The mixture, with the ridge of all samples.
+    fraction : float
+        Fraction of the trained network in it.
+    score : float
+        Its validation score, with the ridge of the training samples.
+    """
+    linear_raw, trained_raw = (
+        raw_outputs(
+            model.network, parameters, validation.sequences, pool, validation.rows, model.recent
+        )
+        for parameters in (start.on_training, trained)
+    )
+    fraction = lstm_fraction(validation.loss, linear_raw, trained_raw, validation.total_weight)
+    raw = (1 - fraction) * linear_raw + fraction * trained_raw
+    parameters = mixture(model.network, start.on_all, trained, fraction)
+    return parameters, fraction, float(validation.score(raw.T))
+
+
+class MovingAverage:
+    """Exponential moving average of the parameters over the updates [1]_.
+
+    It is what early stopping scores and keeps: it generalises better than the parameters of a
+    single update, and its score is less noisy.
+
+    Parameters
+    ----------
+    parameters : ndarray of shape (n_parameters,)
+        Where it starts; copied.
+
+    References
+    ----------
+    .. [1] B. T. Polyak and A. B. Juditsky, "Acceleration of Stochastic Approximation by
+       Averaging", SIAM Journal on Control and Optimization 30(4), 1992.
+    """
+
+    def __init__(self, parameters: Floats) -> None:
+        self.parameters = parameters.copy()
+        self.n_updates = 0
+
+    def update(self, parameters: Floats) -> None:
+        """Add the parameters after an update."""
+        self.n_updates += 1
+        # A shorter memory at the beginning, so that the initial weights are soon forgotten.
+        decay = min(_MEMORY, self.n_updates / (9 + self.n_updates))
+        # average = decay * average + (1 - decay) * parameters
+        self.parameters *= decay
+        self.parameters += (1 - decay) * parameters
 
 
 @dataclass(frozen=True)
@@ -376,6 +470,7 @@ class Trainer:
     settings: Settings
     pool: ThreadPool
     dtype: np.dtype
+    average: MovingAverage | None = None
 
     @cached_property
     def _workspaces(self) -> list[Workspace]:
@@ -401,6 +496,11 @@ class Trainer:
         rows = rng.permutation(data.rows) if self.settings.shuffle else data.rows
         total_weight = float(data.weights[rows].sum())
         total_loss = 0.0
+        is_skip_fixed = self.settings.skip_rate == 0
+        rate: float | Floats = learning_rate
+        if not is_skip_fixed and self.network.n_recent:
+            rate = np.full(len(parameters), learning_rate, self.dtype)
+            self.network.skip_weights(rate)[...] *= self.settings.skip_rate
         for batch in blocks_of(len(rows), batch_size):
             batch_rows = rows[batch]
             batch_weight = float(data.weights[batch_rows].sum())
@@ -410,8 +510,12 @@ class Trainer:
             loss /= batch_weight
             gradient /= batch_weight
             # + alpha |W|^2 / (2 n_samples), where a weight of 2 counts as two samples
+            if is_skip_fixed:
+                self.network.skip_weights(gradient)[...] = 0
             if alpha > 0:
                 W = self.network.penalized(parameters)
+                if is_skip_fixed:
+                    self.network.skip_weights(W)[...] = 0
                 loss += alpha / (2 * total_weight) * float(np.add.reduce(W * W))
                 W *= alpha / total_weight
                 gradient += W
@@ -420,7 +524,9 @@ class Trainer:
                 raise FloatingPointError(
                     f"the loss is {loss:g} and the norm of its gradient {norm:g}"
                 )
-            optimizer.update(parameters, gradient, learning_rate)
+            optimizer.update(parameters, gradient, rate)
+            if self.average is not None:
+                self.average.update(parameters)
             total_loss += loss * batch_weight
         # No batch follows the last update to show what it did.
         largest = float(np.abs(parameters).max())
@@ -454,7 +560,7 @@ class Trainer:
         def run_lane(lane: int) -> tuple[float, Floats]:
             loss, gradient = 0.0, np.zeros_like(parameters)
             for block in blocks[lane::n_lanes]:
-                batch, order = data.sequences.batch(rows[block], self.dtype)
+                batch, order = data.sequences.batch(rows[block], self.dtype, data.recent)
                 in_batch = np.arange(block.start, block.stop)[order]
                 columns = rows[in_batch]
                 with np.errstate(all="ignore"), unbuffered():  # settings of each thread

@@ -1,0 +1,274 @@
+"""The linear part beside the LSTM: where it starts, and how much of the LSTM is added to it.
+
+It starts as a ridge regression on the last time steps. The Gram matrix is summed a block of
+sequences at a time in float64 and in a fixed order, so no window is copied, memory does not grow
+with the number of samples, and the result is reproducible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sklstm.nn.cell import Floats
+from sklstm.nn.network import Network
+from sklstm.nn.prediction import blocks_of
+from sklstm.nn.recent import RecentSteps
+from sklstm.nn.sequences import Sequences
+
+__all__ = ["Gram", "LinearStart", "Ridge", "lstm_fraction", "mixture", "recent_steps", "with_ridge"]
+
+# Sequences in a block of the Gram matrix.
+_BLOCK_SIZE = 1024
+
+# Penalties of the ridge per unit of weight, in units of the standardised inputs' variance.
+_PENALTIES = np.logspace(-6, 6, 49)
+
+# The least fraction of the degrees of freedom that a ridge must leave.
+_LEAST_FREEDOM = 0.1
+
+# Validation samples that say beforehand that the LSTM adds nothing to the ridge. More make the
+# result safer, fewer let the LSTM contribute more; 8 is a compromise over all forecasting sets of
+# the accuracy benchmark, on their training parts (benchmarks/defaults.py).
+_N_DOUBTS = 8
+
+# Fractions of the LSTM that are tried.
+_FRACTIONS = np.linspace(0, 1, 101)
+
+
+def recent_steps(
+    sequences: Sequences, rows: NDArray[np.intp], weights: Floats, n_steps: int
+) -> RecentSteps:
+    """Return how the linear part reads sequences: with mean and scale of some of them.
+
+    Parameters
+    ----------
+    sequences : Sequences
+        The sequences.
+    rows : ndarray of shape (n_samples,)
+        Numbers of the training sequences.
+    weights : ndarray of shape (n_sequences,)
+        Weights of all sequences.
+    n_steps : int
+        Time steps that the linear part reads.
+    """
+    n_features = sequences.n_features
+    nothing = RecentSteps(n_steps, np.zeros(n_features), np.ones(n_features))
+    total = np.zeros((3, n_features))  # weight, sum and sum of squares of the real steps
+    # Around the first real value, so that a large level costs no digits.
+    origin = np.zeros(n_features)
+    is_first = True
+    for block in blocks_of(len(rows), _BLOCK_SIZE):
+        steps = sequences.steps(rows[block], n_steps)  # (n_samples, n_steps, n_features)
+        is_real = ~np.isnan(steps[:, :, 0])
+        if is_first and is_real.any():
+            origin, is_first = steps[is_real][0].astype(np.float64), False
+        w = np.where(is_real, weights[rows[block], np.newaxis], 0).astype(np.float64)
+        centred = np.where(is_real[:, :, np.newaxis], steps - origin, 0)
+        total[0] += w.sum()
+        total[1] += np.einsum("st,stf->f", w, centred)
+        total[2] += np.einsum("st,stf->f", w, centred**2)
+    weight, first, second = total
+    if not weight.any():
+        return nothing
+    mean = first / weight
+    variance = np.maximum(second / weight - mean**2, 0)
+    level = 10 * np.finfo(np.float64).eps * np.maximum(np.abs(mean + origin), np.sqrt(second))
+    scale = np.where(variance > level**2, np.sqrt(variance), 1.0)
+    return RecentSteps(n_steps, mean + origin, scale)
+
+
+@dataclass
+class Gram:
+    """The sums from which a ridge regression is solved.
+
+    Parameters
+    ----------
+    n_inputs, n_outputs : int
+        Inputs and outputs of the regression.
+    """
+
+    n_inputs: int
+    n_outputs: int
+
+    def __post_init__(self) -> None:
+        self.n_rows = 0
+        # Of v = [1; z; y]: the weighted sum of v v^T
+        size = 1 + self.n_inputs + self.n_outputs
+        self.products = np.zeros((size, size))
+
+    def add(
+        self,
+        sequences: Sequences,
+        rows: NDArray[np.intp],
+        target: NDArray[np.float64],
+        weights: Floats,
+        recent: RecentSteps,
+    ) -> None:
+        """Add samples.
+
+        Parameters
+        ----------
+        sequences : Sequences
+            The sequences.
+        rows : ndarray of shape (n_samples,)
+            Numbers of the sequences to add.
+        target : ndarray of shape (n_sequences, n_outputs)
+            Targets of all sequences.
+        weights : ndarray of shape (n_sequences,)
+            Weights of all sequences.
+        recent : RecentSteps
+            How the sequences are read.
+        """
+        for block in blocks_of(len(rows), _BLOCK_SIZE):
+            block_rows = rows[block]
+            z = sequences.recent(block_rows, recent)  # (n_inputs, n_samples)
+            v = np.concatenate([np.ones((1, z.shape[1])), z, target[block_rows].T])
+            w = weights[block_rows].astype(np.float64)
+            # + sum of w v v^T
+            self.products += (v * w) @ v.T
+            self.n_rows += int((w > 0).sum())
+
+    def solve(self) -> Ridge:
+        """Return the ridge regression whose penalty minimises generalised cross-validation [1]_.
+
+        References
+        ----------
+        .. [1] G. H. Golub, M. Heath and G. Wahba, "Generalized Cross-Validation as a Method for
+           Choosing a Good Ridge Parameter", Technometrics 21(2), 1979.
+        """
+        n = self.products[0, 0]  # the sum of the weights
+        mean = self.products[0, 1:] / n
+        centred = self.products[1:, 1:] - n * np.outer(mean, mean)
+        p = self.n_inputs
+        G, Zy, yy = centred[:p, :p], centred[:p, p:], np.diag(centred[p:, p:])
+        values, V = np.linalg.eigh(G)
+        values = np.maximum(values, 0)
+        q = V.T @ Zy  # (n_inputs, n_outputs)
+        # w = V (values + a)^-1 q;  rss = yy - 2 w^T Zy + w^T G w
+        # df = 1 + sum of values / (values + a)
+        f = 1 / (values + n * _PENALTIES[:, np.newaxis])  # (n_penalties, n_inputs)
+        rss = yy - 2 * f @ q**2 + (f**2 * values) @ q**2  # (n_penalties, n_outputs)
+        df = 1 + f @ values  # (n_penalties,)
+        # Close to interpolation the criterion says nothing; the largest penalty is always left.
+        left = np.maximum(1 - df / n, 1e-6)
+        is_close = left < _LEAST_FREEDOM
+        is_close[-1] = False
+        # gcv = (rss / n) / (1 - df / n)^2
+        gcv = np.maximum(rss, 0) / n / left[:, np.newaxis] ** 2
+        gcv[is_close] = np.inf
+        best = gcv.argmin(axis=0)  # (n_outputs,)
+        coef = (V @ (f[best].T * q)).T  # (n_outputs, n_inputs)
+        return Ridge(coef, mean[p:] - coef @ mean[:p], mean[p:])
+
+
+class Ridge(NamedTuple):
+    """A ridge regression on standardised recent steps, in the units of y."""
+
+    coef: NDArray[np.float64]  # (n_outputs, n_inputs)
+    intercept: NDArray[np.float64]  # (n_outputs,)
+    mean: NDArray[np.float64]  # (n_outputs,): weighted mean of y
+
+    def shrunk(self, fraction: float) -> Ridge:
+        """Return a fraction of the regression; the rest is the mean of y."""
+        intercept = fraction * self.intercept + (1 - fraction) * self.mean
+        return Ridge(fraction * self.coef, intercept, self.mean)
+
+    def predict(
+        self, sequences: Sequences, rows: NDArray[np.intp], recent: RecentSteps
+    ) -> NDArray[np.float64]:
+        """Predict y of some sequences, of shape (n_samples, n_outputs)."""
+        y = np.empty((len(rows), len(self.intercept)))
+        for block in blocks_of(len(rows), _BLOCK_SIZE):
+            y[block] = (self.coef @ sequences.recent(rows[block], recent)).T + self.intercept
+        return y
+
+
+class LinearStart(NamedTuple):
+    """Parameters with which the network predicts what a ridge predicts."""
+
+    on_training: Floats  # the ridge of the training samples
+    on_all: Floats  # the ridge of these and the validation samples
+
+
+def with_ridge(
+    network: Network,
+    parameters: Floats,
+    ridge: Ridge,
+    mean: NDArray[np.float64],
+    scale: NDArray[np.float64],
+) -> Floats:
+    """Return parameters with which the network predicts what a ridge predicts.
+
+    Parameters
+    ----------
+    network : Network
+        A network with a linear part.
+    parameters : ndarray of shape (n_parameters,)
+        Its parameters, of which those of the LSTMs are kept. It is not changed.
+    ridge : Ridge
+        The regression.
+    mean, scale : ndarray of shape (n_outputs,)
+        Raw outputs are (y - mean) / scale.
+    """
+    parameters = parameters.copy()
+    W_head = network.matrices(parameters)[-1]
+    W_head[:, :-1] = 0
+    W_head[:, -1] = (ridge.intercept - mean) / scale
+    network.skip_weights(parameters)[...] = ridge.coef / scale[:, np.newaxis]
+    return parameters
+
+
+def mixture(network: Network, linear: Floats, trained: Floats, fraction: float) -> Floats:
+    """Return parameters that mix the raw outputs of a linear start and of the trained network.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    linear : ndarray of shape (n_parameters,)
+        Parameters from ``with_ridge``.
+    trained : ndarray of shape (n_parameters,)
+        Parameters after training.
+    fraction : float
+        Fraction of the trained network.
+    """
+    mixed = trained.copy()
+    for part in (lambda p: network.matrices(p)[-1], network.skip_weights):
+        # W = (1 - fraction) W_linear + fraction W_trained, for all that the output is linear in
+        part(mixed)[...] = (1 - fraction) * part(linear) + fraction * part(trained)
+    return mixed
+
+
+def lstm_fraction(
+    loss: Callable[[Floats], float], linear: Floats, trained: Floats, total_weight: float
+) -> float:
+    """Choose how much of the trained network to add to the linear start.
+
+    The validation loss of the mixture is minimised, plus a penalty that is as strong as some
+    further samples on which the network adds as much noise as the linear start leaves.
+
+    Parameters
+    ----------
+    loss : callable
+        Takes raw outputs and returns the summed loss of the validation samples.
+    linear, trained : ndarray of shape (n_outputs, n_samples)
+        Raw outputs of the linear start and of the trained network for the validation samples.
+    total_weight : float
+        Sum of the weights of the validation samples.
+
+    Returns
+    -------
+    float
+        Between 0 and 1.
+    """
+    doubt = _N_DOUBTS * loss(linear) / total_weight
+    objective = [
+        loss((1 - fraction) * linear + fraction * trained) + doubt * fraction**2
+        for fraction in _FRACTIONS
+    ]
+    return float(_FRACTIONS[int(np.argmin(objective))])
