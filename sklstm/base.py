@@ -507,9 +507,12 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         rng = np.random.RandomState(seed)
         parameters = network.initialize(rng).astype(dtype)
-        betas = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
-        optimizer = Adam(network.n_parameters, parameters.dtype, **betas)
+        optimizer = self._new_optimizer(network.n_parameters, dtype)
         return Model(network, parameters, form, output), TrainingState(optimizer, rng)
+
+    def _new_optimizer(self, n_parameters: int, dtype: np.dtype) -> Adam:
+        betas = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        return Adam(n_parameters, dtype, **betas)
 
     def _check_same_network(self, model: Model) -> None:
         """Refuse to continue training with a network of another form."""
@@ -848,8 +851,11 @@ def fitted_copy(estimator: BaseLSTM, model: Model) -> Any:
     fitted = copy.deepcopy(estimator)
     fitted._check_parameters()
     dtype = np.dtype(model.dtype if fitted.dtype is None else fitted.dtype)
-    new, state = fitted._new_model(model.input, model.output, dtype)
-    fitted._model = new.with_parameters(model.parameters.astype(dtype))
+    # Draws initial weights too, so that training continues with the same random numbers.
+    _, state = fitted._new_model(model.input, model.output, dtype)
+    fitted._model = model.with_parameters(model.parameters.astype(dtype))
+    optimizer = fitted._new_optimizer(model.network.n_parameters, dtype)
+    state = replace(state, optimizer=optimizer)
     fitted._training = state
     return fitted
 

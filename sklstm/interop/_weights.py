@@ -37,6 +37,7 @@ __all__ = [
     "check_network",
     "check_shapes",
     "estimator_with_weights",
+    "exported_weights",
     "model_of",
     "read_array",
     "zero_weights",
@@ -59,6 +60,25 @@ def model_of(estimator: Any) -> Model:
     """Return the model of a fitted LSTM estimator."""
     check_is_lstm(estimator)
     return estimator.__sklstm_model__()
+
+
+def exported_weights(model: Model, framework: str) -> Weights:
+    """Return the weights of a model that has nothing but LSTM layers and a dense head."""
+    if model.recent is not None or model.network.pooling != ("last",):
+        parts = [
+            f"{name}={value}"
+            for name, value, is_there in (
+                ("linear_skip", "0", model.recent is not None),
+                ("pooling", "'last'", model.network.pooling != ("last",)),
+            )
+            if is_there
+        ]
+        raise ValueError(
+            f"The weights for {framework} are those of LSTM layers and a dense head on the last "
+            "hidden state, which has no place for the linear part and for pooling. Fit the "
+            f"estimator with {' and '.join(parts)}, or use to_onnx, which exports all of it."
+        )
+    return model.standalone_weights()
 
 
 def read_array(values: Any, name: str) -> Floats:

@@ -13,6 +13,7 @@ from sklstm.interop._weights import (
     check_network,
     check_shapes,
     estimator_with_weights,
+    exported_weights,
     model_of,
     read_array,
     zero_weights,
@@ -70,7 +71,7 @@ def to_keras(estimator: LSTMRegressor | LSTMClassifier) -> list[Floats]:
     >>> [weights.shape for weights in to_keras(model)]
     [(3, 16), (4, 16), (16,), (4, 1), (1,)]
     """
-    return _keras_layout(*model_of(estimator).standalone_weights())
+    return _keras_layout(*exported_weights(model_of(estimator), "Keras"))
 
 
 def from_keras(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -158,21 +159,28 @@ def register_onnx_converters() -> None:
         )
 
 
-class _Nodes(Protocol):
+class _Nodes(ABC):
     """A graph under construction. Arrays are referred to by name."""
 
+    @abstractmethod
     def constant(self, values: NDArray[Any]) -> str:
         """Add a constant array and return its name."""
-        ...
+
+    @abstractmethod
+    def add_all(
+        self, operator: str, *inputs: str, count: int, output: str = "", **attributes: Any
+    ) -> list[str]:
+        """Add a node and return the names of its first outputs; the last may be ``output``."""
 
     def add(
         self, operator: str, *inputs: str, output: str = "", number: int = 0, **attributes: Any
     ) -> str:
         """Add a node and return the name of its output ``number``: ``output`` or a new name."""
-        ...
+        outputs = self.add_all(operator, *inputs, count=number + 1, output=output, **attributes)
+        return outputs[-1]
 
 
-class _OnnxNodes:
+class _OnnxNodes(_Nodes):
     """The graph of an ONNX model of its own."""
 
     def __init__(self, onnx: Any) -> None:
@@ -185,18 +193,18 @@ class _OnnxNodes:
         self.initializers.append(self._onnx.numpy_helper.from_array(values, name))
         return name
 
-    def add(
-        self, operator: str, *inputs: str, output: str = "", number: int = 0, **attributes: Any
-    ) -> str:
+    def add_all(
+        self, operator: str, *inputs: str, count: int, output: str = "", **attributes: Any
+    ) -> list[str]:
         name = f"{operator}_{len(self.nodes)}"
-        outputs = [*(f"{name}_{k}" for k in range(number)), output or name]
+        outputs = [*(f"{name}_{k}" for k in range(count - 1)), output or name]
         self.nodes.append(
             self._onnx.helper.make_node(operator, inputs, outputs, name=name, **attributes)
         )
-        return outputs[-1]
+        return outputs
 
 
-class _Skl2onnxNodes:
+class _Skl2onnxNodes(_Nodes):
     """The graph that skl2onnx builds for a pipeline."""
 
     def __init__(self, scope: Any, container: Any) -> None:
@@ -208,14 +216,14 @@ class _Skl2onnxNodes:
         self._container.add_initializer(name, kind, list(values.shape), values.ravel().tolist())
         return name
 
-    def add(
-        self, operator: str, *inputs: str, output: str = "", number: int = 0, **attributes: Any
-    ) -> str:
-        names = [self._scope.get_unique_variable_name(operator) for _ in range(number + 1)]
+    def add_all(
+        self, operator: str, *inputs: str, count: int, output: str = "", **attributes: Any
+    ) -> list[str]:
+        names = [self._scope.get_unique_variable_name(operator) for _ in range(count)]
         outputs = [*names[:-1], output or names[-1]]
         name = self._scope.get_unique_operator_name(operator)
         self._container.add_node(operator, list(inputs), outputs, name=name, **attributes)
-        return outputs[-1]
+        return outputs
 
 
 def _skl2onnx_types(operator: Any) -> None:
@@ -258,6 +266,7 @@ def _add_onnx_nodes(nodes: _Nodes, model: Model, X: str, outputs: list[str]) -> 
     """Add the nodes from X, of shape (n_samples, n_timesteps, n_features), to the outputs."""
     x, lengths, guard = _add_packing(nodes, X, model.network.n_features)
     raw = _add_network(nodes, model, x, lengths)  # (n_samples, n_outputs)
+    raw = _add_linear_part(nodes, model, X, raw)
     output = model.output
     if not isinstance(output, ClassOutput):
         if output.activation == "exponential":
@@ -328,21 +337,72 @@ def _add_network(nodes: _Nodes, model: Model, x: str, lengths: str) -> str:
         )
         b = np.stack([intercepts[number][rows] for number in lstms])
         inputs = [_float(nodes, array) for array in (W_x, W_h, np.hstack([b, np.zeros_like(b)]))]
-        is_last = k + 1 == len(network.hidden_layer_sizes)
-        h = nodes.add(
+        all_states, last_state = nodes.add_all(
             "LSTM",
             x,
             *inputs,
             lengths,
-            number=int(is_last),  # output 0: all hidden states; output 1: the last one
+            count=2,
             hidden_size=n_units,
             direction="bidirectional" if network.bidirectional else "forward",
         )
-        # Directions side by side: (n_timesteps, n_samples, D * n_units), or without the first axis
-        h = nodes.add("Transpose", h, perm=[1, 0, 2] if is_last else [0, 2, 1, 3])
-        kept = [0] if is_last else [0, 0]
-        x = nodes.add("Reshape", h, _ints(nodes, *kept, D * n_units))
-    return nodes.add("Gemm", x, _float(nodes, coefs[-1]), _float(nodes, intercepts[-1]), transB=1)
+        if k + 1 < len(network.hidden_layer_sizes):
+            x = _side_by_side(nodes, all_states, D * n_units)
+    # Directions side by side: (n_samples, D * n_units)
+    last = nodes.add("Transpose", last_state, perm=[1, 0, 2])
+    summaries = {"last": nodes.add("Reshape", last, _ints(nodes, 0, D * n_units))}
+    if network.pooling != ("last",):
+        summaries |= _add_pooling(nodes, _side_by_side(nodes, all_states, D * n_units), lengths)
+    summary = nodes.add("Concat", *(summaries[name] for name in network.pooling), axis=1)
+    head = _float(nodes, coefs[-1]), _float(nodes, intercepts[-1])
+    return nodes.add("Gemm", summary, *head, transB=1)
+
+
+def _side_by_side(nodes: _Nodes, h: str, n_units: int) -> str:
+    """Lay the directions side by side: (n_timesteps, n_samples, n_units)."""
+    return nodes.add(
+        "Reshape", nodes.add("Transpose", h, perm=[0, 2, 1, 3]), _ints(nodes, 0, 0, n_units)
+    )
+
+
+def _add_pooling(nodes: _Nodes, h: str, lengths: str) -> dict[str, str]:
+    """Add mean and maximum of the hidden states over the steps that are not missing."""
+    n_steps = nodes.add("Gather", nodes.add("Shape", h), nodes.constant(np.array(0, np.int64)))
+    zero, one = (nodes.constant(np.array(value, np.int64)) for value in (0, 1))
+    steps = nodes.add("Unsqueeze", nodes.add("Range", zero, n_steps, one), _ints(nodes, 1, 2))
+    n_given = nodes.add("Cast", lengths, to=7)  # INT64
+    n_given = nodes.add("Unsqueeze", n_given, _ints(nodes, 1))  # (n_samples, 1)
+    is_given = nodes.add("Less", steps, n_given)  # (n_timesteps, n_samples, 1)
+    total = nodes.add(
+        "ReduceSum", nodes.add("Where", is_given, h, _float(nodes, 0)), _ints(nodes, 0), keepdims=0
+    )
+    n_given = nodes.add("Cast", n_given, to=1)  # FLOAT
+    mean = nodes.add("Div", total, nodes.add("Max", n_given, _float(nodes, 1)))
+    # TopK has one form in all operator sets, ReduceMax has two. Hidden states are above -1.
+    candidates = nodes.add("Where", is_given, h, _float(nodes, -2))
+    top, _ = nodes.add_all("TopK", candidates, _ints(nodes, 1), count=2, axis=0)
+    top = nodes.add("Squeeze", top, _ints(nodes, 0))
+    is_empty = nodes.add("Less", n_given, _float(nodes, 0.5))
+    return {"mean": mean, "max": nodes.add("Where", is_empty, _float(nodes, 0), top)}
+
+
+def _add_linear_part(nodes: _Nodes, model: Model, X: str, raw: str) -> str:
+    """Add the linear part on the last time steps to the raw outputs."""
+    recent = model.recent
+    if recent is None:
+        return raw
+    z = nodes.add("Sub", X, _float(nodes, recent.mean))
+    z = nodes.add("Div", z, _float(nodes, recent.scale))
+    z = nodes.add("Where", nodes.add("IsNaN", z), _float(nodes, 0), z)
+    # Steps before the first one: zeros of shape (n_samples, n_steps, n_features) in front.
+    n_samples = nodes.add("Gather", nodes.add("Shape", X), _ints(nodes, 0))
+    shape = nodes.add("Concat", n_samples, _ints(nodes, recent.n_steps, len(recent.mean)), axis=0)
+    z = nodes.add("Concat", nodes.add("Expand", _float(nodes, 0), shape), z, axis=1)
+    end = _ints(nodes, np.iinfo(np.int64).max)
+    z = nodes.add("Slice", z, _ints(nodes, -recent.n_steps), end, _ints(nodes, 1))
+    z = nodes.add("Reshape", z, _ints(nodes, 0, recent.n_inputs))
+    skip = nodes.add("MatMul", z, _float(nodes, model.standalone_skip().T))
+    return nodes.add("Add", raw, skip)
 
 
 def _float(nodes: _Nodes, values: ArrayLike) -> str:

@@ -15,6 +15,7 @@ from sklstm.interop._weights import (
     check_network,
     check_shapes,
     estimator_with_weights,
+    exported_weights,
     model_of,
     read_array,
     zero_weights,
@@ -84,13 +85,14 @@ def to_torch(estimator: LSTMRegressor | LSTMClassifier) -> dict[str, Floats]:
     head.bias (1,)
     """
     model = model_of(estimator)
+    weights = exported_weights(model, "PyTorch")
     sizes = model.network.hidden_layer_sizes
     if len(set(sizes)) > 1:
         raise ValueError(
             "All layers of a torch.nn.LSTM have one size, but the layers of the estimator have "
             f"{sizes} units."
         )
-    return _torch_layout(*model.standalone_weights(), bidirectional=model.network.bidirectional)
+    return _torch_layout(*weights, bidirectional=model.network.bidirectional)
 
 
 def from_torch(

@@ -30,16 +30,18 @@ from numpy.lib import format as npy
 
 from sklstm._version import __version__
 from sklstm.nn.cell import Floats
+from sklstm.nn.head import POOLINGS
 from sklstm.nn.losses import INVERSE_LINKS
 from sklstm.nn.model import ClassOutput, InputForm, Model, NumericOutput
 from sklstm.nn.network import Network
+from sklstm.nn.recent import RecentSteps
 from sklstm.runtime.predictor import Classifier, Regressor
 
 __all__ = ["load", "save"]
 
 # Increase this when an older sklstm would reject a new file or misread it. ``load`` must keep
 # reading files of all versions since 1; a test loads one file of each version.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _FORMAT = "sklstm.runtime"
 _HEADER = "header.json"
@@ -105,10 +107,13 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
         )
     _parse_header(header)  # raise an error now rather than in load
     coefs, intercepts = model.weights()
+    arrays = [*coefs, *intercepts]
+    if model.recent is not None:
+        arrays.append(model.network.skip_weights(model.parameters))
     with _replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         # This ZipInfo has a fixed date, so that the same model always gives the same bytes.
         archive.writestr(zipfile.ZipInfo(_HEADER), header)
-        for name, array in zip(_shapes(model.network), [*coefs, *intercepts], strict=True):
+        for name, array in zip(_shapes(model.network), arrays, strict=True):
             member = BytesIO()
             array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
             npy.write_array(member, array, version=(1, 0), allow_pickle=False)
@@ -183,6 +188,10 @@ def _header(model: Model) -> dict[str, Any]:
         "hidden_layer_sizes": list(network.hidden_layer_sizes),
         "n_outputs": network.n_outputs,
         "bidirectional": network.bidirectional,
+        "pooling": list(network.pooling),
+        "linear_steps": 0 if model.recent is None else model.recent.n_steps,
+        "linear_mean": [] if model.recent is None else model.recent.mean.tolist(),
+        "linear_scale": [] if model.recent is None else model.recent.scale.tolist(),
         "out_activation": output.activation,
         "n_timesteps": form.n_timesteps,
         "feature_names": None if names is None else names.tolist(),
@@ -231,7 +240,11 @@ def _model(header: dict[str, Any], network: Network, parameters: Floats) -> Mode
     else:
         classes = np.array(header["classes"], dtype=header["classes_dtype"])
         output = ClassOutput(header["out_activation"], classes, header["multilabel"])
-    return Model(network, parameters, form, output)
+    recent = None
+    if header["linear_steps"]:
+        mean, scale = np.array(header["linear_mean"]), np.array(header["linear_scale"])
+        recent = RecentSteps(header["linear_steps"], mean, scale)
+    return Model(network, parameters, form, output, recent)
 
 
 @contextmanager
@@ -280,6 +293,8 @@ def _read(file: IO[bytes]) -> Model:
             tuple(header["hidden_layer_sizes"]),
             header["n_outputs"],
             header["bidirectional"],
+            tuple(header["pooling"]),
+            header["linear_steps"] * header["n_features"],
         )
         shapes = _shapes(network)
         found, expected = Counter(names), Counter([_HEADER, *shapes])
@@ -291,8 +306,10 @@ def _read(file: IO[bytes]) -> Model:
             )
         dtype = np.dtype(header["dtype"])
         arrays = [_read_array(archive, name, shape, dtype) for name, shape in shapes.items()]
-    n_coefs = 2 * len(network.lstm_sizes) + 1
-    parameters = network.pack(arrays[:n_coefs], arrays[n_coefs:])
+    n_coefs, n_intercepts = 2 * len(network.lstm_sizes) + 1, len(network.lstm_sizes) + 1
+    skip = arrays.pop() if network.n_recent else None
+    assert len(arrays) == n_coefs + n_intercepts
+    parameters = network.pack(arrays[:n_coefs], arrays[n_coefs:], skip)
     if not np.isfinite(parameters).all():
         raise ValueError("it has weights that are not finite.")
     parameters.flags.writeable = False
@@ -309,11 +326,14 @@ def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
     n_outputs, n_last = network.shapes[-1]
     coefs.append((n_outputs, n_last - 1))
     intercepts.append((n_outputs,))
-    return {
+    members = {
         f"{kind}_{number}.npy": shape
         for kind, shapes in (("coefs", coefs), ("intercepts", intercepts))
         for number, shape in enumerate(shapes)
     }
+    if network.n_recent:
+        members["skip.npy"] = (network.n_outputs, network.n_recent)
+    return members
 
 
 def _read_array(
@@ -370,6 +390,24 @@ _RULES: _Rules = {
     ),
     "n_outputs": (_is_size, "a positive integer"),
     "bidirectional": (_is_bool, "true or false"),
+    "pooling": (
+        lambda value: (
+            _is_list_of(str)(value)
+            and bool(value)
+            and len(set(value)) == len(value)
+            and set(value) <= set(POOLINGS)
+        ),
+        f"a list of some of {', '.join(POOLINGS)}",
+    ),
+    "linear_steps": (
+        lambda value: type(value) is int and 0 <= value <= _MAX_INT,
+        "a non-negative integer",
+    ),
+    "linear_mean": (_are_numbers, "a list of finite floats"),
+    "linear_scale": (
+        lambda value: _are_numbers(value) and all(item > 0 for item in value),
+        "a list of positive finite floats",
+    ),
     "out_activation": (
         lambda value: value in list(INVERSE_LINKS),
         f"one of {', '.join(INVERSE_LINKS)}",
@@ -397,6 +435,15 @@ _RULES_OF: dict[str, _Rules] = {
 }
 
 
+# What files of version 1 lack.
+_SINCE_VERSION_2: dict[str, Any] = {
+    "pooling": ["last"],
+    "linear_steps": 0,
+    "linear_mean": [],
+    "linear_scale": [],
+}
+
+
 def _parse_header(text: bytes) -> dict[str, Any]:
     """Read the header and check it."""
     header = json.loads(text)
@@ -413,6 +460,8 @@ def _parse_header(text: bytes) -> dict[str, Any]:
             f"{header.get('sklstm_version')!s:.50}, but this sklstm reads versions up to "
             f"{FORMAT_VERSION}: update sklstm."
         )
+    if version == 1:  # before pooling and the linear part
+        header |= _SINCE_VERSION_2
     kind = header.get("estimator")
     if kind not in list(_RULES_OF):
         raise ValueError(f"its header names an unknown estimator, {kind!r:.50}.")
@@ -433,6 +482,9 @@ def _goes_together(header: dict[str, Any]) -> bool:
     n_outputs, activation = header["n_outputs"], header["out_activation"]
     n_features_in = header["n_features"] * (header["n_timesteps"] or 1)
     if header["feature_names"] is not None and len(header["feature_names"]) != n_features_in:
+        return False
+    n_means = header["n_features"] if header["linear_steps"] else 0
+    if not len(header["linear_mean"]) == len(header["linear_scale"]) == n_means:
         return False
     if header["estimator"] == "regressor":
         return (
