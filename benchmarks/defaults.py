@@ -1,7 +1,7 @@
-"""What the defaults of learning_rate_init, batch_size and max_iter were chosen on.
+"""Measure the scores from which the defaults of learning_rate_init, batch_size and max_iter follow.
 
-Every score is of rows held out of the training part of a data set; no test part is looked at. The
-spoken digits and ItalyPowerDemand are read as the tests read them: run ``make test`` once, then
+All scores are computed on rows held out of the training sets; no test set is used. The spoken
+digits and ItalyPowerDemand are read as in the tests: run ``make test`` once, then
 ``.venv/bin/python benchmarks/defaults.py``.
 """
 
@@ -25,7 +25,7 @@ from support.real_data import load_italy_power_demand, load_spoken_digits
 
 
 def forecast_error(series, n_validation, window_size, params):
-    """RMSE one step ahead over the last rows of the training part, mean over three seeds."""
+    """Return the mean RMSE over three seeds on the last rows of the training set."""
     X = series[:, np.newaxis]
     errors = []
     for seed in range(3):

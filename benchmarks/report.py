@@ -1,4 +1,4 @@
-"""Tables and pictures of the measurements, for the terminal and for the documentation."""
+"""Tables and plots of the measurements, for the terminal and for the documentation."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ UNITS = "n_features", "n_units", "n_timesteps"
 
 
 def ratio(row):
-    """PyTorch's time over ours: above 1, sklstm is ahead."""
+    """Return the time of PyTorch divided by the time of sklstm: above 1, sklstm is faster."""
     return row["torch"] / row["sklstm"]
 
 
@@ -18,12 +18,12 @@ def geometric_mean(rows):
 
 
 def tables(results):
-    """Name, header and rows of each table; times in milliseconds unless the header says else."""
+    """Yield name, header and rows of each table; times are in milliseconds if no unit is given."""
     has_peer = "torch" in results["training"][0]
     if has_peer:
         yield (
             "means",
-            ["", "geometric mean of torch / sklstm", "shapes on which sklstm is ahead"],
+            ["", "geometric mean of torch / sklstm", "shapes on which sklstm is faster"],
             [
                 [
                     name,
@@ -69,9 +69,9 @@ def tables(results):
                 "n_samples",
                 "n_timesteps",
                 "an epoch, seconds",
-                "memory beside X, MiB",
+                "additional memory, MiB",
                 "predict, seconds",
-                "memory beside X, MiB",
+                "additional memory, MiB",
             ],
             [list(row.values()) for row in results["growth"]],
         )
@@ -108,7 +108,7 @@ def print_tables(results):
 
 
 def groups(results):
-    """The measurements that a mean is taken of."""
+    """Return the groups of measurements that have a common mean."""
     found = {"training": results["training"]}
     for row in results["prediction"]:
         n_samples = row["n_samples"]
@@ -119,7 +119,7 @@ def groups(results):
 
 
 def write_report(results, folder):
-    """Write tables as CSV and pictures as SVG."""
+    """Write the tables as CSV and the plots as SVG."""
     folder.mkdir(exist_ok=True)
     for name, header, rows in tables(results):
         text = io.StringIO()
@@ -137,7 +137,7 @@ def label(row, last):
 
 
 def draw_ratios(results, path):
-    """Bars of PyTorch's time over ours, by shape."""
+    """Plot the time of PyTorch divided by the time of sklstm as bars, by shape."""
     import matplotlib.pyplot as plt
 
     samples = sorted({row["n_samples"] for row in results["prediction"]})
@@ -162,7 +162,7 @@ def draw_ratios(results, path):
 
 
 def draw_growth(results, path):
-    """Time and memory against the number of samples and of steps."""
+    """Plot time and memory against the number of samples and of steps."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")

@@ -1,8 +1,8 @@
-"""Measure sklstm beside its peers, each in a process of its own, in one sitting.
+"""Measure the speed and memory of sklstm and of other libraries, each in a separate process.
 
-``python benchmarks/run.py`` writes results.json beside itself, and the tables and pictures of the
-documentation from it; ``--report`` makes those again without measuring. ``--quick`` takes under
-three minutes and only prints. Libraries that are not installed are left out.
+``python benchmarks/run.py`` writes results.json, and from it the tables and plots of the
+documentation. ``--report`` writes these again without measuring. ``--quick`` takes less than three
+minutes and only prints. Libraries that are not installed are skipped.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from packaging.requirements import Requirement
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 
-# n_features, n_units, n_timesteps, batch_size, batches an epoch. Chosen before anything was
-# measured: from a window of five steps to 256 units over 100 steps.
+# n_features, n_units, n_timesteps, batch_size, batches per epoch. Chosen before the measurements:
+# from a window of five steps to 256 units over 100 steps.
 SHAPES = [
     (1, 32, 25, 32, 40),
     (1, 32, 25, 200, 10),
@@ -43,9 +43,9 @@ PACKAGES = ["numpy", "scikit-learn", "torch", "skorch", "keras", "jax"]
 
 
 def unpinned():
-    """Environment of a child process.
+    """Return the environment of a child process.
 
-    Some machines pin OpenBLAS to an old kernel; it is unpinned here, for every library alike.
+    Some machines pin OpenBLAS to an old kernel. These variables are removed for all libraries.
     """
     pins = "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"
     return {name: value for name, value in os.environ.items() if name not in pins}
@@ -63,7 +63,7 @@ def measure(library, task, **parameters):
 
 
 def compare(libraries, task, n_processes, **parameters):
-    """Median of each library, measured in turn so that all see the same weather."""
+    """Return the median of each library, measured in turn so that all see the same machine load."""
     values = {library: [] for library in libraries}
     for _ in range(n_processes):
         for library in libraries:
@@ -106,7 +106,7 @@ def benchmark_prediction(n_repeats, shapes, sizes):
                 "n_timesteps": n_timesteps,
                 "n_samples": n_samples,
             }
-            # A single sample takes less than a millisecond: many, for the processor to wake up.
+            # A single sample takes less than a millisecond, so it needs many repetitions.
             n_times = {1: 1000, 1000: 15}.get(n_samples, 3)
             libraries = installed(["sklstm", "torch"])
             measured = compare(libraries, "predict", n_repeats, **row, n_repeats=n_times)
@@ -124,7 +124,7 @@ def benchmark_end_to_end(n_repeats):
     for library, measured in values.items():
         memory, seconds = np.median(measured, axis=0).tolist()
         row = {"library": library, "seconds": seconds, "peak_mib": memory}
-        # What each needs besides, which it does not say itself.
+        # Packages that a library needs but does not declare as dependencies.
         packages = {"keras": ["keras", "jax"], "skorch": ["skorch", "torch"]}.get(
             library, [library]
         )
@@ -133,7 +133,7 @@ def benchmark_end_to_end(n_repeats):
 
 
 def installed_mib(packages):
-    """Size of packages and all that they require, as installed here."""
+    """Return the installed size of packages and their dependencies."""
     found, names = {}, list(packages)
     while names:
         name = names.pop().lower().replace("_", "-")

@@ -1,4 +1,4 @@
-"""The network of sklstm in PyTorch, trained as sklstm trains it, as an estimator."""
+"""TorchLSTM, an estimator with the network and the training of sklstm in PyTorch."""
 
 import numpy as np
 import torch
@@ -9,22 +9,22 @@ from sklearn.utils import check_random_state
 
 from sklstm import LSTMClassifier
 
-# At these sizes a second thread only waits.
+# At these sizes a second thread does not help.
 torch.set_num_threads(1)
 
 
 class TorchLSTM(BaseEstimator):
     """nn.LSTM and nn.Linear with the parameters of a given sklstm estimator.
 
-    Same sizes and scheme of initialisation, Adam, rate, batch size, clipping, penalty, epochs and
-    rule to stop, and a standardised y; draws of its own.
+    Sizes, initialisation scheme, Adam, learning rate, batch size, clipping, penalty, epochs,
+    stopping rule and standardisation of y are the same. The random numbers differ.
 
     Parameters
     ----------
     estimator : LSTMRegressor or LSTMClassifier
-        Not fitted; only parameters that defaults or this benchmark set are understood.
+        Need not be fitted. Only the parameters that this benchmark uses are supported.
     same_draws : bool, default=False
-        Start from the weights that the estimator would draw, and shuffle as it would.
+        Whether to use the same initial weights and sample order as the estimator.
     """
 
     def __init__(self, estimator, same_draws=False):
@@ -91,7 +91,7 @@ class TorchLSTM(BaseEstimator):
         self.head = torch.nn.Linear(n_units, n_outputs).to(dtype)
         W_x, W_h, b, b_2 = self.lstm.parameters()
         self.weights = [W_x, W_h, self.head.weight]
-        # PyTorch adds two biases; trained both, Adam would move their sum twice as fast.
+        # PyTorch adds two biases. If both were trained, Adam would move their sum twice as fast.
         self.trained = [*self.weights, b, self.head.bias]
         b_2.requires_grad_(False)
         with torch.no_grad():
@@ -110,7 +110,7 @@ class TorchLSTM(BaseEstimator):
                     W.copy_(torch.from_numpy(drawn))
 
     def _raw(self, X, lengths):
-        # Steps after the end of a sequence change nothing before it.
+        # Steps after the end of a sequence do not change the states before it.
         output, _ = self.lstm(X[:, : max(int(lengths.max()), 1)])
         last = output[torch.arange(len(X)), (lengths - 1).clamp(min=0)]
         # As in sklstm, the state before the first step is zero.
@@ -125,7 +125,7 @@ class TorchLSTM(BaseEstimator):
 
 
 def padded(X):
-    """Make one array of sequences, and their lengths; steps that are missing come first."""
+    """Pad sequences to one array and return it with their lengths, without missing steps."""
     if not isinstance(X, list):
         n_missing = np.isnan(X).all(axis=2).sum(axis=1)
         if not n_missing.any():

@@ -1,7 +1,7 @@
-"""One measurement of one library, in a process of its own: ``worker.py LIBRARY TASK PARAMS``.
+"""Measure one library in a separate process: ``worker.py LIBRARY TASK PARAMS``.
 
-Prints a line of JSON. Each library is used as a careful user of it would; nothing is shared
-between them but the data and the way of timing.
+Prints one line of JSON. Each library is used according to its own good practice; all use the same
+data and the same timing.
 """
 
 import json
@@ -15,14 +15,14 @@ LEARNING_RATE = 1e-3
 
 
 def sequences(n_samples, n_timesteps, n_features, dtype="float32"):
-    """Noise to learn from: what it says does not matter to the clock."""
+    """Return random sequences and targets; their values do not affect the time."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_samples, n_timesteps, n_features), dtype=dtype)
     return X, X[:, :, 0].mean(axis=1)
 
 
 class Sklstm:
-    """LSTMRegressor as it comes."""
+    """LSTMRegressor with default settings."""
 
     def __init__(self, n_features, n_units, batch_size):
         from sklstm import LSTMRegressor
@@ -49,7 +49,7 @@ class Sklstm:
 
 
 class Torch:
-    """nn.LSTM and nn.Linear in the usual loop: random batches, clipping, Adam."""
+    """nn.LSTM and nn.Linear in a standard training loop: random batches, clipping, Adam."""
 
     def __init__(self, n_features, n_units, batch_size):
         import torch
@@ -148,14 +148,14 @@ LIBRARIES = {"sklstm": Sklstm, "torch": Torch, "skorch": Skorch, "keras": Keras}
 
 
 def timed(function, *args):
-    """Seconds that a call takes."""
+    """Return the seconds that a call takes."""
     started = time.perf_counter()
     function(*args)
     return time.perf_counter() - started
 
 
 def train(library, n_features, n_units, n_timesteps, batch_size, n_batches, dtype="float32"):
-    """Milliseconds for an update: the slope of fit's time between two numbers of epochs."""
+    """Return milliseconds per update: the slope of the time of fit over the number of epochs."""
     X, y = sequences(n_batches * batch_size, n_timesteps, n_features, dtype)
     model = LIBRARIES[library](n_features, n_units, batch_size)
     model.fit(X, y, 1)
@@ -168,7 +168,7 @@ def train(library, n_features, n_units, n_timesteps, batch_size, n_batches, dtyp
 
 
 def predict(library, n_features, n_units, n_timesteps, n_samples, n_repeats=5, dtype="float32"):
-    """Milliseconds to predict all samples."""
+    """Return milliseconds to predict all samples."""
     model = LIBRARIES[library](n_features, n_units, 32)
     model.fit(*sequences(64, n_timesteps, n_features, dtype), 1)
     X, _ = sequences(n_samples, n_timesteps, n_features, dtype)
@@ -177,7 +177,7 @@ def predict(library, n_features, n_units, n_timesteps, n_samples, n_repeats=5, d
 
 
 def end_to_end(library, n_samples=1000, n_timesteps=24, n_epochs=20):
-    """Fit and predict once, as a script does; the caller times the whole process."""
+    """Fit and predict once, as in a script; the caller measures the time of the process."""
     X, y = sequences(n_samples, n_timesteps, 1)
     model = LIBRARIES[library](1, 32, 32)
     model.fit(X, y, n_epochs)
@@ -186,13 +186,13 @@ def end_to_end(library, n_samples=1000, n_timesteps=24, n_epochs=20):
 
 
 def peak_mib():
-    """Peak memory of this process so far."""
+    """Return the peak memory of this process so far."""
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return size / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def grow(library, n_samples, n_timesteps):
-    """Seconds to predict and to train for an epoch, and memory beside float32 sequences."""
+    """Return time and additional memory of an epoch and of a prediction, in float32."""
     model = LIBRARIES[library](1, 32, 32)
     X, y = sequences(64, 10, 1)
     model.fit(X, y, 1)
@@ -206,7 +206,7 @@ def grow(library, n_samples, n_timesteps):
 
 
 def windows(library, n_rows, n_columns, window_size, n_units, batch_size):
-    """Seconds and memory, beyond the series, to fit windows for an epoch and predict."""
+    """Return time and additional memory to fit windows for an epoch and to predict."""
     import warnings
 
     from sklearn.pipeline import make_pipeline
@@ -235,10 +235,9 @@ def windows(library, n_rows, n_columns, window_size, n_units, batch_size):
 
 
 def mapped(library, n_samples, n_timesteps, n_features, n_units, batch_size):
-    """Seconds and memory to train for an epoch on a memory-mapped X.
+    """Return time and additional memory to train for an epoch on a memory-mapped X.
 
-    The pages of the file that the system keeps in memory are not counted: it drops them as it
-    likes.
+    Pages of the file in the cache of the operating system are not counted.
     """
     import tempfile
     import threading
@@ -272,11 +271,11 @@ def mapped(library, n_samples, n_timesteps, n_features, n_units, batch_size):
 
 
 def floor(library, n_features, n_units, n_timesteps, batch_size):
-    """Milliseconds that an update's matrix products and its tanh take at the least, in one thread.
+    """Return a lower bound of the milliseconds per update in one thread.
 
-    6 * 4 * n_units * (n_features + n_units) * batch_size * n_timesteps floating point operations
-    at the measured rate of this matrix product, and 5 * n_units * batch_size * n_timesteps values
-    of tanh at the measured rate. With t threads a t-th of that is the least.
+    It is the time of 6 * 4 * n_units * (n_features + n_units) * batch_size * n_timesteps floating
+    point operations at the measured rate of this matrix product, and of 5 * n_units * batch_size *
+    n_timesteps values of tanh at the measured rate. With t threads, the bound is t times smaller.
     """
     rng = np.random.default_rng(0)
     W = rng.standard_normal((4 * n_units, n_features + n_units), dtype="float32")

@@ -27,14 +27,14 @@ OUTPUT = Path("demo-output")
 
 def main():
     started = time.perf_counter()
-    # max_iter is how long we want to train here, and reaching it nothing to warn of.
+    # Training is meant to run for max_iter epochs here, so the warning is not needed.
     warnings.simplefilter("ignore", ConvergenceWarning)
     OUTPUT.mkdir(exist_ok=True)
 
     airline = load_airline()
     passengers, months = airline.target, airline.months
-    # Trend and season are multiplicative, so the models see the growth of each month over the
-    # month before, as a difference of logarithms. Row t is the growth into month t + 1.
+    # Trend and seasonality are multiplicative, so the models use the growth of each month over the
+    # previous month, as a difference of logarithms. Row t is the growth to month t + 1.
     growth = np.diff(np.log(passengers))
     series = growth.reshape(-1, 1)
     train = slice(0, -N_TEST)
@@ -43,13 +43,13 @@ def main():
     search = search_lstm(series[train], growth[train])
     lstm = save_and_reload(search.best_estimator_, series)
 
-    # Scaled rows have mean 0, which therefore stands in for the months before the first.
+    # Scaled rows have mean 0, so zeros replace the months before the first one.
     ridge = make_pipeline(
         StandardScaler(), SlidingWindow(12, lag=1, padding="zero", flatten=True), Ridge()
     ).fit(series[train], growth[train])
 
-    # The whole series goes in, so that the windows of the test rows see their true past; what
-    # comes out for the last rows is a forecast from the months before each of them.
+    # The models get the whole series, so that the windows of test rows hold the previous months.
+    # The predictions for the last rows are forecasts from the months before each of them.
     actual, previous = passengers[-N_TEST:], passengers[-N_TEST - 1 : -1]
     forecasts = {
         "LSTM": previous * np.exp(lstm.predict(series)[-N_TEST:]),
@@ -74,7 +74,7 @@ def main():
 
 
 def search_lstm(series, growth):
-    """Choose window and layer size on later and later stretches of the training months."""
+    """Choose window and layer size by time series cross-validation on the training months."""
     lstm = LSTMRegressor(max_iter=100, random_state=0)
     pipeline = make_pipeline(StandardScaler(), SlidingWindow(lag=1), lstm)
     grid = {
@@ -103,7 +103,7 @@ def search_lstm(series, growth):
 
 
 def save_and_reload(model, series):
-    """Save a fitted model with joblib and go on with what the file holds."""
+    """Save a fitted model with joblib, load it again and return the loaded model."""
     path = OUTPUT / "airline.joblib"
     joblib.dump(model, path)
     reloaded = joblib.load(path)
@@ -113,15 +113,15 @@ def save_and_reload(model, series):
 
 
 def verdict(lstm_rmse, ridge_rmse):
-    """Say which of the two is ahead; a twentieth counts as level."""
+    """Return a comparison of both errors; up to 5 % counts as equal."""
     ratio = lstm_rmse / ridge_rmse
     if ratio < 0.95:
         return f"The LSTM's RMSE is {1 - ratio:.0%} below that of ridge."
-    standing = "level with" if ratio <= 1.05 else f"{ratio - 1:.0%} above"
+    standing = "about equal to" if ratio <= 1.05 else f"{ratio - 1:.0%} above"
     return (
-        f"The LSTM's RMSE is {standing} that of ridge: on one short, regular series, lags\n"
-        "   are all it takes. An LSTM earns its keep on nonlinear dynamics, long memory, uneven\n"
-        "   lengths and many series."
+        f"The LSTM's RMSE is {standing} that of ridge: on a single short, regular series,\n"
+        "   ridge regression on lags is enough. An LSTM is worth its cost for nonlinear\n"
+        "   dynamics, long memory, sequences of different lengths and many series."
     )
 
 

@@ -3,15 +3,15 @@
 On a cluster, and with data larger than memory
 ===============================================
 
-`Dask <https://docs.dask.org>`_ runs Python on one machine or on many. Three things to do with it,
-here on two processes that this example starts itself:
+`Dask <https://docs.dask.org>`_ runs Python on one or many machines. This example starts two local
+worker processes and shows:
 
 - a grid search whose fits run on the workers;
 - learning from data that is never in memory as a whole;
-- predicting on such data, each block where it is.
+- predicting on such data, each block on the worker that holds it.
 
-On a real cluster, ``Client("tcp://scheduler:8786")`` takes the place of the local one and all else
-stays. It needs ``pip install "dask[distributed]"``.
+On a real cluster, replace the local client by ``Client("tcp://scheduler:8786")``. The example needs
+``pip install "dask[distributed]"``.
 """
 
 from time import perf_counter
@@ -29,7 +29,7 @@ N_BLOCKS, N_SAMPLES, N_TIMESTEPS = 40, 1000, 20
 
 
 def read_block(number):
-    """Stand in for a file: numbers, and marks at two of the steps, shape (1000, 20, 2)."""
+    """Generate the content of a file: numbers, and marks at two of the steps, (1000, 20, 2)."""
     rng = np.random.default_rng(number)
     numbers = rng.uniform(size=(N_SAMPLES, N_TIMESTEPS))
     steps = np.tile(np.arange(N_TIMESTEPS), (N_SAMPLES, 1))
@@ -38,7 +38,7 @@ def read_block(number):
 
 
 def read_lazily():
-    """X of shape (40000, 20, 2), of which nothing is read yet, and the sums of marked numbers."""
+    """Return a lazy X of shape (40000, 20, 2), and the sums of the marked numbers."""
     shape = (N_SAMPLES, N_TIMESTEPS, 2)
     X = da.concatenate(
         [
@@ -50,7 +50,7 @@ def read_lazily():
 
 
 def search_parameters(model, X, y):
-    """Search here and on the workers; give the best model."""
+    """Search in this process and on the workers; return the best model."""
     grid = {"hidden_layer_sizes": [8, 16], "learning_rate_init": [0.003, 0.01, 0.03]}
     search = GridSearchCV(model, grid, cv=2)
 
@@ -68,18 +68,18 @@ def search_parameters(model, X, y):
 
 
 def learn_from_blocks(model, X, y):
-    """One pass over the data: one block after the other is read on a worker and comes here."""
+    """Train for one pass over the data: a worker reads each block and sends it here."""
     for X_block, y_block in zip(X.blocks, y.blocks, strict=True):
         model.partial_fit(*dask.compute(X_block, y_block))
 
 
 def predict_blocks(model, X):
-    """Predictions that are made when they are needed, on the workers."""
+    """Return lazy predictions, computed on the workers when they are needed."""
     return X.map_blocks(model.predict, drop_axis=(1, 2), dtype=np.float32)
 
 
 def main():
-    # One thread each: Dask makes BLAS compute in one thread in its workers, and so does sklstm.
+    # One thread each: Dask limits BLAS to one thread in its workers, and sklstm then uses one too.
     with LocalCluster(n_workers=2, threads_per_worker=1) as cluster, Client(cluster):
         X, y = read_lazily()
         n_train = 30 * N_SAMPLES
@@ -94,7 +94,7 @@ def main():
         model.set_params(**best).set_params(early_stopping=False)
         learn_from_blocks(model, X[:n_train], y[:n_train])
 
-        # The rest is new. Its errors are computed where the blocks are; one number comes here.
+        # The rest is the test set. Its errors are computed on the workers.
         X_new, y_new = X[n_train:], y[n_train:]
         error = ((predict_blocks(model, X_new) - y_new) ** 2).mean()
         print(f"mean squared error       {error.compute():.5f}")

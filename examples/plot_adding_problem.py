@@ -3,10 +3,9 @@
 Remembering: the adding problem
 ===============================
 
-Two numbers out of a hundred are marked, anywhere in the sequence, and the target is their sum. To
-get it right, a network has to keep the first number until the second one comes by, and to ignore
-all the others. The LSTM was invented for tasks like this one, and the adding problem is among
-those that it was introduced with [1]_.
+Two of a hundred numbers are marked, anywhere in the sequence, and the target is their sum. A
+network must remember the first marked number until the second one, and ignore all others. The LSTM
+was invented for such tasks, and the adding problem is one of those in the original paper [1]_.
 
 .. [1] S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
 """
@@ -25,7 +24,8 @@ from sklstm import LSTMRegressor
 # The data
 # --------
 # At each step a sequence has two features: a number between 0 and 1, and a marker that is 1 at two
-# steps and 0 at all others. In float32, the network computes in float32 as well, which is faster.
+# steps and 0 at all others. The data is float32, so the network computes in float32, which is
+# faster.
 
 
 def draw_sequences(n_samples, n_timesteps, rng):
@@ -45,9 +45,9 @@ print("X:", X.shape, "y:", y.shape)
 # %%
 # The LSTM
 # --------
-# For many epochs nothing seems to happen, until the network has found out what the markers mean.
-# So it is given twenty epochs without progress before training stops, where progress means that
-# the loss falls by a hundredth of what it is at the start, or more.
+# For many epochs the loss hardly changes, until the network has learned what the markers mean.
+# Training therefore stops only after twenty epochs without progress, where progress means that the
+# loss decreases by at least a hundredth of its initial value.
 
 lstm = LSTMRegressor(
     hidden_layer_sizes=16,
@@ -62,9 +62,8 @@ lstm.fit(X, y)
 # %%
 # Two baselines
 # -------------
-# A feed-forward network sees all 200 values of a sequence at once. With 5000 sequences it can learn
-# them by heart, but not what they have in common: it would have to learn the same rule anew for
-# every pair of steps.
+# A feed-forward network sees all 200 values of a sequence at once. With 5000 sequences it overfits:
+# it would have to learn the same rule separately for every pair of steps.
 
 mlp = make_pipeline(
     FunctionTransformer(lambda X: X.reshape(len(X), -1)),
@@ -82,13 +81,12 @@ for name, error in errors.items():
     print(f"{name:>12}: {error:.5f}")
 
 # %%
-# The loss that the regressor reports is half the squared error of the standardised target. In the
-# units of y, it stays at the error of the mean for some epochs and then falls by a factor of a
-# thousand.
+# The loss of the regressor is half the squared error of the standardised target. In the units of y,
+# it stays at the error of the mean for some epochs and then decreases by a factor of a thousand.
 
 fig, (left, right) = plt.subplots(ncols=2, figsize=(10, 4), layout="constrained")
 epochs = np.arange(1, lstm.n_iter_ + 1)
-left.plot(epochs, 2 * y.var() * np.array(lstm.loss_curve_), label="LSTM, while it learns")
+left.plot(epochs, 2 * y.var() * np.array(lstm.loss_curve_), label="LSTM, in training")
 left.axhline(errors["mean of y"], color="grey", linestyle=":", label="mean of y, new sequences")
 left.axhline(errors["MLP"], color="tab:orange", linestyle="--", label="MLP, new sequences")
 left.axhline(errors["LSTM"], color="tab:blue", linestyle="--", label="LSTM, new sequences")

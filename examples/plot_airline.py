@@ -3,12 +3,12 @@
 One month ahead, one year ahead
 ================================
 
-The next value of a series is one target; the next twelve are twelve targets of one model. For the
-second, :func:`~sklstm.forecast_targets` gives each row the values that come after it. The last
-rows have no target yet: they are not trained on, they are what one predicts.
+A model can predict the next value of a series, or the next twelve values at once as twelve targets.
+For several targets, :func:`~sklstm.forecast_targets` returns the values after each row. The targets
+of the last rows are not known yet, so these rows are for prediction, not for training.
 
 The series is the monthly number of airline passengers, 1949 to 1960, in thousands. The last three
-years are the test.
+years are the test set.
 """
 
 import matplotlib.pyplot as plt
@@ -26,11 +26,11 @@ n_test, horizon = 36, 12
 n_train = len(passengers) - n_test
 
 # %%
-# What the model reads
-# --------------------
-# Trend and season are multiplicative, so the model works on logarithms, and reads the growth of
-# each month over the month before. The calendar is known in advance: sine and cosine tell each row
-# which month comes next.
+# The features
+# ------------
+# Trend and seasonality are multiplicative, so the model uses the growth of each month over the
+# previous month, as a difference of logarithms. The calendar is known in advance: sine and cosine
+# encode the next month in each row.
 
 log_passengers = np.log(passengers)
 growth = np.diff(log_passengers, prepend=log_passengers[0])
@@ -40,15 +40,15 @@ X = np.column_stack([growth, np.sin(angle), np.cos(angle)])
 # %%
 # The targets
 # -----------
-# A window with ``lag=0`` ends with its own row, and the targets begin with the row after. They are
-# the growth from this row to each of the next twelve.
+# A window with ``lag=0`` ends with its own row, and the targets begin with the next row. They are
+# the growth from this row to each of the next twelve rows.
 
 Y = forecast_targets(log_passengers, horizon) - log_passengers[:, np.newaxis]
 print("X:", X.shape, "Y:", Y.shape, "rows without all of their targets:", np.isnan(Y[:, -1]).sum())
 
 
 def make_model():
-    """Make a pipeline, which gives test rows their past."""
+    """Return a pipeline in which windows of test rows include training rows."""
     return make_pipeline(
         StandardScaler(),
         SlidingWindow(12, lag=0, carry_context=True),
@@ -59,9 +59,9 @@ def make_model():
 # %%
 # One month ahead
 # ---------------
-# When the model is fitted, the passengers up to month ``n_train`` are known. So the last row that
-# has its target is the one before, and all rows after it are forecast. ``carry_context=True``
-# gives their windows the last fitted rows as their past.
+# When the model is fitted, the passengers of the first ``n_train`` months are known. The last row
+# with a known target is therefore the one before the last known month, and all rows after it are
+# forecast. With ``carry_context=True``, their windows include the last fitted rows.
 
 first = n_train - 1
 one_step = make_model().fit(X[:first], Y[:first, 0])
@@ -76,9 +76,9 @@ print(f"                 of the last value  {last_value:5.1f}")
 # %%
 # One year ahead
 # --------------
-# The same, except that the last twelve known months have part of their targets only, and are not
-# trained on. A forecast is made in each month of the test period; the seasonal naive one repeats
-# the last year.
+# This works in the same way, but the targets of the last twelve known months are incomplete, so
+# these rows are excluded from training. A forecast is made in each month of the test period. The
+# seasonal naive forecast repeats the last year.
 
 n_fit = n_train - horizon
 one_year = make_model().fit(X[:n_fit], Y[:n_fit])
@@ -97,10 +97,10 @@ print(
 )
 
 # %%
-# The two, and the year to come
-# -----------------------------
-# On the left the forecasts that were made at the end of each year. The last of them, for 1961,
-# comes from the last row, which has no target at all.
+# Both forecasts, and the next year
+# ---------------------------------
+# The left plot shows the forecasts made at the end of each year. The last of them, for 1961, comes
+# from the last row, which has no known target.
 
 fig, (left, right) = plt.subplots(
     ncols=2, figsize=(10, 4), layout="constrained", width_ratios=[2, 1]

@@ -3,9 +3,9 @@
 Backtesting: fold after fold
 ==============================
 
-How good would the forecasts have been, had the model been in use all along? Train on the past,
-forecast what follows, move on, and train again. That is scikit-learn's
-:class:`~sklearn.model_selection.TimeSeriesSplit`; the one thing to watch is the gap.
+A backtest measures how good the forecasts would have been if the model had been in use: train on
+the past, forecast the following rows, move on, and train again. scikit-learn's
+:class:`~sklearn.model_selection.TimeSeriesSplit` does this, but the gap must be set correctly.
 
 The series is the yearly number of sunspots, forecast three years ahead.
 """
@@ -27,10 +27,10 @@ horizon = 3
 # %%
 # The gap
 # -------
-# With ``lag=3``, the window of a year ends three years before it. A model that is trained in the
-# year t can forecast the year t + 3, and the two years in between are neither trained on nor
-# tested: without a gap of ``horizon - 1``, the first test rows would be forecast less far ahead
-# than the model would have to in use.
+# With ``lag=3``, the window of a year ends three years before it. A model that is trained in year t
+# can forecast year t + 3. The two years in between are used neither for training nor for testing.
+# Without a gap of ``horizon - 1``, the first test rows would be forecast fewer years ahead than in
+# real use.
 
 cv = TimeSeriesSplit(n_splits=5, test_size=30, gap=horizon - 1)
 model = make_pipeline(
@@ -42,8 +42,8 @@ model = make_pipeline(
 # %%
 # The folds
 # ---------
-# To predict, each fold gets the series from its beginning, so that the windows of the test rows
-# have their past, that in the gap included. A window only ever looks back.
+# For prediction, each fold gets the series from its beginning, so that the windows of the test rows
+# include all earlier rows, also those in the gap. A window never contains later rows.
 
 fig, axes = plt.subplots(
     nrows=cv.get_n_splits(), figsize=(8, 10), sharex=True, sharey=True, layout="constrained"
@@ -72,9 +72,9 @@ axes[-1].set_xlabel("year")
 plt.show()
 
 # %%
-# What comes out
-# --------------
-# Folds differ, and their spread says how far the mean can be trusted.
+# Results
+# -------
+# The errors differ between folds. This variation shows how reliable the mean is.
 
 print("RMSE of the folds, and their mean")
 for name, of_folds in errors.items():

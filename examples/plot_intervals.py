@@ -1,12 +1,12 @@
 """
-==========================
-Intervals, and their worth
-==========================
+============================
+Intervals and their coverage
+============================
 
-A forecast says more with a band that holds the true value nine times out of ten. Two quantile
-models give one that is narrow where the series is calm. Whether it keeps its word is not known
-until it is measured on rows that no model has seen; where it does not, some rows that were set
-aside correct it. That is conformal prediction [1]_ [2]_.
+A prediction interval should contain the true value, for instance, nine times out of ten. Two
+quantile models give an interval that is narrow where the series is calm. Its coverage must be
+measured on held-out rows. If the coverage is wrong, conformal prediction [1]_ [2]_ corrects the
+interval with a set of calibration rows.
 
 .. [1] J. Lei, M. G'Sell, A. Rinaldo, R. J. Tibshirani and L. Wasserman, "Distribution-Free
    Predictive Inference for Regression", JASA 113(523), 2018.
@@ -21,13 +21,13 @@ from sklearn.preprocessing import StandardScaler
 from sklstm import ForecastDisplay, LSTMRegressor, SlidingWindow
 
 # %%
-# A series that is calm and wild by turns
-# ---------------------------------------
-# The size of its shocks swings slowly, and the last shocks tell how wild it is now.
+# A series of changing volatility
+# -------------------------------
+# The size of the shocks changes slowly, so recent shocks are informative about the next one.
 
 
 def draw_series(n_rows, rng):
-    """Draw an autoregressive series, (n_rows,), whose shocks swing in size."""
+    """Draw an autoregressive series, (n_rows,), with shocks of changing size."""
     scale = np.exp(np.sin(2 * np.pi * np.arange(n_rows) / 150))
     series = np.zeros(n_rows)
     for t in range(1, n_rows):
@@ -41,7 +41,7 @@ X = series[:, np.newaxis]
 
 
 def forecast(**params):
-    """Train on the first part; forecast all rows, each from those before it."""
+    """Train on the first part and forecast all rows, each from the previous rows."""
     model = make_pipeline(
         StandardScaler(),
         SlidingWindow(20, lag=1),
@@ -53,7 +53,7 @@ def forecast(**params):
 # %%
 # The models
 # ----------
-# One forecasts the median, two the bounds below which 5 % and 95 % of the values shall lie.
+# One model forecasts the median, and two forecast the 5 % and the 95 % quantile.
 
 median = forecast(loss="absolute_error")
 low, high = (forecast(loss="quantile", quantile=q) for q in (0.05, 0.95))
@@ -62,41 +62,42 @@ bands = {"quantiles": (low, high)}
 # %%
 # Conformal intervals
 # -------------------
-# How far does the truth lie from the forecast, on rows that were set aside? The distance that nine
-# of ten do not exceed makes an interval around the median, as wide everywhere. The distance
-# outside the band, which is negative inside, widens or narrows the band.
+# The errors on the calibration rows determine the width. For the interval around the median, it is
+# the 90 % quantile of the absolute error, which gives a constant width. For the quantile models, it
+# is the same quantile of the signed distance to the interval, negative inside, which widens or
+# narrows the interval.
 
 
-def at_least(share, distances):
-    """Give the distance that the share of new ones will not exceed."""
+def conformal_quantile(fraction, distances):
+    """Return the distance that a fraction of new distances will not exceed."""
     n = len(distances)
-    return np.quantile(distances, min(1, np.ceil((n + 1) * share) / n), method="inverted_cdf")
+    return np.quantile(distances, min(1, np.ceil((n + 1) * fraction) / n), method="inverted_cdf")
 
 
-margin = at_least(0.9, abs(series - median)[calibration])
+margin = conformal_quantile(0.9, abs(series - median)[calibration])
 bands["conformal"] = (median - margin, median + margin)
-margin = at_least(0.9, np.maximum(low - series, series - high)[calibration])
+margin = conformal_quantile(0.9, np.maximum(low - series, series - high)[calibration])
 bands["conformal quantiles"] = (low - margin, high + margin)
 
 # %%
 # Coverage out of sample
 # ----------------------
-# What conformal prediction promises holds for rows in random order. In a series it holds as far as
-# the rows set aside are like those to come, so it is measured. Where it counts is in the wild times
-# as well as in the calm ones: the interval of one width is too narrow in the ones and too wide in
-# the others.
+# The guarantee of conformal prediction holds for exchangeable rows. For a series, it holds only as
+# far as the calibration rows resemble future rows, so the coverage is measured on the test rows. It
+# should be right in volatile and in calm periods. The interval of constant width is too narrow in
+# volatile periods and too wide in calm ones.
 
-wild = np.sin(2 * np.pi * np.arange(len(series)) / 150) > 0
-print("Share of 750 new rows inside          all  wild  calm   mean width")
+is_volatile = np.sin(2 * np.pi * np.arange(len(series)) / 150) > 0
+print("Coverage of 750 new rows      all volatile     calm mean width")
 for name, (lower, upper) in bands.items():
     inside = (lower <= series) & (series <= upper)
-    shares = [
+    coverage = [
         inside[test].mean(),
-        inside[test][wild[test]].mean(),
-        inside[test][~wild[test]].mean(),
+        inside[test][is_volatile[test]].mean(),
+        inside[test][~is_volatile[test]].mean(),
     ]
     width = (upper - lower)[test].mean()
-    print(f"{name:>28}        ", *(f"{share:.2f} " for share in shares), f"      {width:.1f}")
+    print(f"{name:>24}", *(f"{fraction:8.2f}" for fraction in coverage), f"{width:10.1f}")
 
 fig, axes = plt.subplots(nrows=3, figsize=(9, 8), sharex=True, sharey=True, layout="constrained")
 shown = slice(2250, 2550)

@@ -3,10 +3,10 @@
 Following a live stream
 =======================
 
-A model in use sees one observation after the other. :meth:`~sklstm.LSTMRegressor.predict_step`
-takes in a single one and predicts, at the cost of one step, however long the stream has been; what
-it has to remember is a small state that the caller keeps. Every ten years
-:meth:`~sklstm.LSTMRegressor.partial_fit` lets the model learn from what has come in since.
+In use, a model receives one observation after the other. :meth:`~sklstm.LSTMRegressor.predict_step`
+processes a single observation and predicts. Its cost does not depend on the length of the stream.
+The caller keeps the state, which is small. Every ten years, the model learns from the recent
+observations with :meth:`~sklstm.LSTMRegressor.partial_fit`.
 
 The stream is the yearly number of sunspots, one year ahead.
 """
@@ -26,18 +26,18 @@ n_train, n_window = 200, 24
 # %%
 # Before the stream
 # -----------------
-# The model learns from the first 200 years: from 24 of them, the one after.
+# The model is trained on the first 200 years. It predicts a year from the 24 previous years.
 
 scaler = StandardScaler().fit(X[:n_train])
 windows = SlidingWindow(n_window)
 z = scaler.transform(X)
 model = LSTMRegressor(early_stopping=True, random_state=0)
 model.fit(windows.fit_transform(z[: n_train - 1]), X[1:n_train, 0])
-model.set_params(early_stopping=False, learning_rate_init=0.001)  # from here on in small steps
+model.set_params(early_stopping=False, learning_rate_init=0.001)  # smaller updates from now on
 
 
 def state_of(model, recent):
-    """State of a stream after some steps."""
+    """Return the state of a stream after some steps."""
     state = None
     for z_t in recent:
         _, state = model.predict_step(z_t, state)
@@ -47,8 +47,8 @@ def state_of(model, recent):
 # %%
 # The stream
 # ----------
-# Each year the observation comes in and the forecast for the next goes out. When the model has
-# learned, the old state is not its own any more: it is made anew from the last 24 years.
+# Each year brings an observation, and the model forecasts the next year. After the model has been
+# updated, the old state is no longer valid, so it is computed again from the last 24 years.
 
 state = state_of(model, z[n_train - n_window : n_train - 1])
 forecasts = []

@@ -3,12 +3,12 @@
 Two seasons: electricity, a day at a time
 ===========================================
 
-The demand for electricity has a season of a day and one of a week. A window as long as the longer
-season is long to learn from. What hour and what day it is, however, is known: a window of one
-day, with the calendar beside the load, is enough.
+The demand for electricity has a daily and a weekly seasonality. A window of a whole week is long,
+and slow to learn from. The calendar, however, is known in advance: a window of one day is enough if
+it contains the calendar as well as the load.
 
-The load is synthetic, twelve weeks of hours: two peaks on working days, one on weekends, and
-weather that comes and goes over days.
+The load is synthetic, with hourly values for twelve weeks: two peaks on working days, one on
+weekends, and weather that changes over days.
 """
 
 import matplotlib.pyplot as plt
@@ -49,12 +49,12 @@ n_train = 10 * week
 # %%
 # The calendar
 # ------------
-# Sine and cosine of the two seasons. Each row tells the hour that comes next: that is known in
-# advance, for the future as well.
+# The features are sine and cosine of the two seasons. Each row encodes the next hour, which is
+# known in advance.
 
 
 def calendar(hours, period):
-    """Give the position within a season as a point on a circle."""
+    """Return the position within a season as a point on a circle."""
     angle = 2 * np.pi * hours / period
     return np.column_stack([np.sin(angle), np.cos(angle)]).astype(np.float32)
 
@@ -68,8 +68,8 @@ inputs = {
 # %%
 # A day at a time
 # ---------------
-# Each row has the next 24 hours as its targets. The last rows of the training period reach out of
-# it, and are left out; the rest of the series is predicted from there on, with its past.
+# The targets of a row are the next 24 hours. The targets of the last training rows extend beyond
+# the training period, so these rows are excluded from training. All following rows are predicted.
 
 Y = forecast_targets(load, day)
 n_fit = n_train - day
@@ -93,8 +93,8 @@ for name, forecast in forecasts.items():
     print(f"{name:>18}: {mean_absolute_error(observed, forecast):.2f}")
 
 # %%
-# What hour it is, a day of load tells. What it does not tell is that tomorrow is a Saturday, which
-# has no morning peak.
+# The load of one day shows the hour, but not that tomorrow is a Saturday, which has no morning
+# peak.
 
 fig, (top, bottom) = plt.subplots(nrows=2, figsize=(9, 6), layout="constrained")
 top.plot(hours[n_train:] / day - n_train / day, load[n_train:], color="black", label="observed")

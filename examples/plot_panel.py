@@ -3,10 +3,10 @@
 A panel: one model for several series
 =====================================
 
-Thirty islands, and on each a count of rabbits every year for thirty years. That is little for a
-model of each island, but all islands follow the same law. :class:`~sklstm.SlidingWindow` takes the
-whole panel as one frame: ``group_column`` names the column that tells the series apart, and no
-window crosses from one into another.
+The data are yearly counts of rabbits on thirty islands over thirty years. This is too little for a
+separate model of each island, but all islands have the same dynamics.
+:class:`~sklstm.SlidingWindow` accepts the whole panel as one data frame: ``group_column`` names the
+column that identifies the series, and no window spans two series.
 """
 
 import matplotlib.pyplot as plt
@@ -22,9 +22,9 @@ from sklstm import LSTMRegressor, SlidingWindow
 # %%
 # The panel
 # ---------
-# Where there are more rabbits than an island can feed, there will be fewer of them a year or two
-# later. So the counts swing, on each island around a level of its own. The rows are sorted by
-# year, as they came in; those of an island are not next to each other.
+# If there are more rabbits than an island can feed, their number decreases one or two years later.
+# The counts therefore oscillate around a different level on each island. The rows are sorted by
+# year, so the rows of an island are not adjacent.
 
 
 def draw_panel(n_islands, n_years, rng):
@@ -54,14 +54,14 @@ print(train.head(3))
 # %%
 # One model for all
 # -----------------
-# The scaler lets the column of names pass, and the windows use it up. Each test row has the past of
-# its own island, which ``carry_context=True`` has kept.
+# The scaler passes the column of names through, and SlidingWindow removes it. With
+# ``carry_context=True``, the windows of test rows include the training rows of the same island.
 
 columns = ["log_count", "island"]
 
 
 def make_model():
-    """Make a pipeline that forecasts a year ahead."""
+    """Return a pipeline that forecasts one year ahead."""
     scale = make_column_transformer(
         (StandardScaler(), ["log_count"]),
         remainder="passthrough",
@@ -75,9 +75,9 @@ model = make_model().fit(train[columns], train["log_count"])
 together = model.predict(test[columns])
 
 # %%
-# A model for each
-# ----------------
-# The same pipeline on one island at a time, with twenty years to learn from.
+# One model for each island
+# -------------------------
+# The same pipeline is fitted on one island at a time, with twenty training years.
 
 alone = np.empty(len(test))
 for island, rows in train.groupby("island"):
@@ -94,7 +94,7 @@ errors = {
         ("last year", last_year),
     ]
 }
-print("Root mean squared error of the logarithm, a year ahead; the noise alone makes 0.10")
+print("Root mean squared error of the logarithm, one year ahead; the noise alone gives 0.10")
 for name, error in errors.items():
     print(f"{name:>18}: {error:.2f}")
 

@@ -3,11 +3,11 @@
 Sequences of different lengths
 ==============================
 
-A shape drawn with a pen takes as long as it takes: some hands are quick, others slow. The
-classifier reads such sequences as they are, as a list of arrays; nothing is padded, cut or
+Some people draw a shape quickly, others slowly, so the sequences of pen positions differ in length.
+The classifier accepts such sequences as a list of arrays. They need not be padded, cut or
 resampled.
 
-The shapes are triangles, squares and circles, begun anywhere, turned by any angle.
+The shapes are triangles, squares and circles, with random starting points and rotations.
 """
 
 import matplotlib.pyplot as plt
@@ -19,14 +19,14 @@ from sklstm import LSTMClassifier
 # %%
 # The data
 # --------
-# A time step is the movement of the pen since the step before, in units of its mean pace. A drawing
-# has between 20 and 60 of them.
+# A time step is the movement of the pen since the previous step, divided by its mean speed. A
+# drawing has between 20 and 60 steps.
 
 n_corners = {"triangle": 3, "square": 4, "circle": 100}
 
 
 def draw(shape, rng):
-    """Draw the path of the pen, (n_timesteps + 1, 2), with an uneven pace and a shaky hand."""
+    """Draw the path of the pen, (n_timesteps + 1, 2), with varying speed and some noise."""
     n_timesteps = rng.integers(20, 61)
     pace = np.exp(0.5 * np.sin(2 * np.pi * (np.arange(n_timesteps) / n_timesteps + rng.uniform())))
     done = np.concatenate([[0], np.cumsum(pace) / pace.sum()])  # from 0 to 1, around the shape
@@ -38,13 +38,13 @@ def draw(shape, rng):
 
 
 def draw_many(n_samples, rng):
-    """Draw paths, and the names of their shapes."""
+    """Draw paths of random shapes, and return them with the names of the shapes."""
     y = rng.choice(list(n_corners), size=n_samples)
     return [draw(shape, rng) for shape in y], y
 
 
 def movements(paths):
-    """Give what the classifier reads: a list of arrays of shape (n_timesteps_i, 2)."""
+    """Return the input of the classifier: a list of arrays of shape (n_timesteps_i, 2)."""
     steps = [np.diff(path, axis=0) for path in paths]
     return [step / np.linalg.norm(step, axis=1).mean() for step in steps]
 
@@ -63,22 +63,22 @@ lstm = LSTMClassifier(early_stopping=True, random_state=0).fit(X, y)
 accuracy = lstm.score(X_new, y_new)
 
 # %%
-# What one does without: a row of summaries for each sequence, its length among them, and a forest.
+# The baseline is a random forest on summary statistics of each sequence, including its length.
 
 
 def summaries(sequences):
-    """Give the mean, spread and correlation of the movements, and how many there are."""
+    """Return mean, standard deviation and correlation of the movements, and their number."""
     return np.array([[*x.mean(0), *x.std(0), np.prod(x, axis=1).mean(), len(x)] for x in sequences])
 
 
 baseline = RandomForestClassifier(random_state=0).fit(summaries(X), y)
-print("Share of new drawings that are recognised")
+print("Accuracy on new drawings")
 print(f"     LSTM: {accuracy:.2f}")
 print(f"summaries: {baseline.score(summaries(X_new), y_new):.2f}")
 
 # %%
-# Some new drawings, and what the classifier takes them for
-# ---------------------------------------------------------
+# Some new drawings and their predicted classes
+# ---------------------------------------------
 
 fig, axes = plt.subplots(2, 5, figsize=(9, 4), layout="constrained")
 predicted = lstm.predict(X_new[: axes.size])

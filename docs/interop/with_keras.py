@@ -21,5 +21,5 @@ network = keras.Sequential(
 network.set_weights(to_keras(model))
 passengers = network.predict(windows, verbose=0)[:, 0]
 
-# ... and back, after what else Keras may have done to it.
+# Convert back, for instance after further training in Keras.
 back = from_keras(network.get_weights(), LSTMRegressor((16, 8)))

@@ -19,7 +19,7 @@ class Network(torch.nn.Module):
 
     def forward(self, x):
         _, (h_n, _) = self.lstm(x)
-        # The last state of each direction: that of the second is at the first step.
+        # The last state of each direction; the second direction ends at the first step.
         return self.head(torch.cat([h_n[-2], h_n[-1]], dim=1))
 
 
@@ -28,6 +28,6 @@ network.load_state_dict({name: torch.tensor(w) for name, w in to_torch(model).it
 with torch.no_grad():
     probabilities = torch.softmax(network(torch.tensor(X)), dim=1).numpy()
 
-# ... and back, after what else PyTorch may have done to it.
+# Convert back, for instance after further training in PyTorch.
 template = LSTMClassifier(16, bidirectional=True)
 back = from_torch(network.state_dict(), template, classes=["left", "none", "right"])
