@@ -341,8 +341,10 @@ def train(
     optimizer.epsilon = settings.epsilon
     history = state.history.begin_call(has_validation=validation is not None)
     parameters = model.parameters.copy()
-    best_parameters: Floats | None = None
-    average = MovingAverage(parameters) if validation is not None else None
+    validator = None
+    if validation is not None:
+        validator = _Validator(model, validation, parameters, pool)
+    average = None if validator is None else validator.average
     trainer = Trainer(model.network, settings, pool, parameters.dtype, average)
 
     def result_now() -> TrainingResult:
@@ -363,22 +365,12 @@ def train(
             with np.errstate(all="ignore"):
                 loss = trainer.epoch(data, parameters, optimizer, rate, rng)
             score = -loss
-            if validation is not None and average is not None:
-                averaged = average.parameters
-                raw = raw_outputs(
-                    model.network,
-                    averaged,
-                    validation.sequences,
-                    pool,
-                    validation.rows,
-                    model.recent,
-                )
-                score = float(validation.score(raw.T))
+            if validator is not None:
+                score = validator.score()
             is_best = progress.record(score, settings.tol)
             history.record(loss, rate, len(data.rows))
-            if average is not None:
-                if is_best:
-                    best_parameters = averaged.copy()
+            if validator is not None:
+                validator.keep_if(is_best)
                 history.record_score(score, is_best=is_best)
             wants_stop = observer.end_epoch(result_now)
             if progress.reduce_rate_or_end(settings.n_iter_no_change, rate, settings.learning_rate):
@@ -391,44 +383,74 @@ def train(
         raise FloatingPointError(f"in epoch {len(history.losses) + 1}: {error}") from error
     except KeyboardInterrupt:
         end = "interrupted"
-    kept = parameters if best_parameters is None else best_parameters
-    if validation is not None and start is not None:
-        kept, fraction, score = _mixed_with(start, kept, model, validation, pool)
-        history.best_score = score
-        history.best_epoch = history.best_epoch if fraction > 0 else 0
+    kept = parameters if validator is None else validator.kept(parameters, start, history)
     return TrainingResult(
         model.with_parameters(kept), TrainingState(optimizer, rng, progress, history), end
     )
 
 
-def _mixed_with(
-    start: LinearStart,
-    trained: Floats,
-    model: Model,
-    validation: ValidationSet,
-    pool: ThreadPool,
-) -> tuple[Floats, float, float]:
-    """Add as much of the trained network to a ridge as the validation set supports.
+class _Validator:
+    """Scores each epoch on a validation set and keeps the best parameters.
 
-    Returns
-    -------
+    What is scored and kept is the moving average of the parameters.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    validation : ValidationSet
+        The validation set.
     parameters : ndarray of shape (n_parameters,)
-        The mixture, with the ridge of all samples.
-    fraction : float
-        Fraction of the trained network in it.
-    score : float
-        Its validation score, with the ridge of the training samples.
+        Parameters before the first epoch.
+    pool : ThreadPool
+        Threads to compute in.
     """
-    linear_raw, trained_raw = (
-        raw_outputs(
-            model.network, parameters, validation.sequences, pool, validation.rows, model.recent
+
+    def __init__(
+        self, model: Model, validation: ValidationSet, parameters: Floats, pool: ThreadPool
+    ) -> None:
+        self.model, self.validation, self.pool = model, validation, pool
+        self.average = MovingAverage(parameters)
+        self.best: Floats | None = None
+
+    def score(self) -> float:
+        """Score the moving average."""
+        return float(self.validation.score(self._raw_outputs(self.average.parameters).T))
+
+    def keep_if(self, is_best: bool) -> None:
+        """Keep the moving average if its score was the best so far."""
+        if is_best:
+            self.best = self.average.parameters.copy()
+
+    def kept(self, last: Floats, start: LinearStart | None, history: History) -> Floats:
+        """Return the parameters of the best epoch, or as much of them as improves on a ridge.
+
+        Parameters
+        ----------
+        last : ndarray of shape (n_parameters,)
+            Parameters to return if there was no epoch.
+        start : LinearStart or None
+            The ridge.
+        history : History
+            Receives the score of what is kept.
+        """
+        best = last if self.best is None else self.best
+        if start is None:
+            return best
+        linear, trained = self._raw_outputs(start.on_training), self._raw_outputs(best)
+        fraction = lstm_fraction(
+            self.validation.loss, linear, trained, self.validation.total_weight
         )
-        for parameters in (start.on_training, trained)
-    )
-    fraction = lstm_fraction(validation.loss, linear_raw, trained_raw, validation.total_weight)
-    raw = (1 - fraction) * linear_raw + fraction * trained_raw
-    parameters = mixture(model.network, start.on_all, trained, fraction)
-    return parameters, fraction, float(validation.score(raw.T))
+        raw = (1 - fraction) * linear + fraction * trained
+        history.best_score = float(self.validation.score(raw.T))
+        if fraction == 0:
+            history.best_epoch = 0  # the state before the first epoch
+        return mixture(self.model.network, start.on_all, best, fraction)
+
+    def _raw_outputs(self, parameters: Floats) -> Floats:
+        network, recent = self.model.network, self.model.recent
+        sequences, rows = self.validation.sequences, self.validation.rows
+        return raw_outputs(network, parameters, sequences, self.pool, rows, recent)
 
 
 class MovingAverage:
