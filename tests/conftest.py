@@ -1,15 +1,15 @@
-"""What holds for every test."""
+"""Settings for all tests."""
 
 import os
 
-# Before scikit-learn is imported: its array API check skips itself without the first.
+# Set before scikit-learn is imported, which skips its array API check without it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# How long an example takes depends on the machine.
-settings.register_profile("sklstm", deadline=None)
+# The time that an example takes depends on the machine and on what else it does.
+settings.register_profile("sklstm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sklstm")
 
-collect_ignore = ["support/data"]  # The scripts that made these numbers need other libraries.
+collect_ignore = ["support/data"]  # The scripts that computed this data need other libraries.

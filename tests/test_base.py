@@ -1,4 +1,4 @@
-"""What LSTMRegressor and LSTMClassifier share: training, stopping, going on, what is fitted."""
+"""The base class of both estimators: fitted attributes, training, stopping, continuing."""
 
 import copy
 import pickle
@@ -48,7 +48,7 @@ def weights_norm(estimator):
 
 
 def encoded(estimator, y):
-    """Return what is learned: the standardised target, or a one in the column of the class."""
+    """Return the target of the loss: y standardised, or a one-hot matrix of the classes."""
     if isinstance(estimator, LSTMRegressor):
         return ((y - y.mean()) / y.std())[:, np.newaxis]
     return (y[:, np.newaxis] == estimator.classes_).astype(float)
@@ -69,10 +69,10 @@ def loss_by_hand(estimator, X, target, weights=None, total_weight=None):
     )
 
 
-# What is fitted.
+# Fitted attributes.
 
 
-def test_fitted_attributes(cls, X, y):
+def test_fitted_attributes_describe_network_and_training(cls, X, y):
     estimator = quick(cls, hidden_layer_sizes=(5, 3), max_iter=4).fit(X, y)
     n_outputs = 1 if cls is LSTMRegressor else 3
     assert estimator.n_features_in_ == 2
@@ -100,7 +100,7 @@ def test_fitted_attributes(cls, X, y):
     assert hasattr(estimator, "classes_") == (cls is LSTMClassifier)
 
 
-def test_an_estimator_that_is_not_fitted_says_so(cls, X):
+def test_an_unfitted_estimator_has_no_fitted_attributes_and_does_not_predict(cls, X):
     estimator = cls()
     for name in ("coefs_", "intercepts_", "n_iter_"):
         assert not hasattr(estimator, name)
@@ -119,7 +119,7 @@ def test_coefs_are_copies(cls, X, y):
 
 
 @pytest.mark.parametrize("sizes", [5, [5], (5,), np.array([5]), np.int64(5)])
-def test_layer_sizes_may_be_any_number_or_sequence(cls, X, y, sizes):
+def test_layer_sizes_can_be_an_integer_or_a_sequence(cls, X, y, sizes):
     estimator = quick(cls, hidden_layer_sizes=sizes).fit(X, y)
     assert_same_fit(estimator, quick(cls, hidden_layer_sizes=(5,)).fit(X, y))
 
@@ -129,7 +129,7 @@ def test_layer_sizes_may_be_any_number_or_sequence(cls, X, y, sizes):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_loss_curve_over_full_batches(cls, form, weighted):
+def test_the_loss_of_a_full_batch_equals_the_reference(cls, form, weighted):
     X = make_sequences(form)
     y = make_target(cls, X)
     weights = np.linspace(0, 3, len(X)) if weighted else None
@@ -146,9 +146,9 @@ def test_loss_curve_over_full_batches(cls, form, weighted):
         assert estimator.loss_ == pytest.approx(expected, rel=1e-12)
 
 
-def test_loss_curve_takes_each_sample_before_its_update(cls, X, y):
+def test_the_loss_of_an_epoch_takes_each_batch_before_its_update(cls, X, y):
     order = np.argsort(y)
-    order = np.concatenate([order[::2], order[1::2]])  # every class in both batches
+    order = np.concatenate([order[::2], order[1::2]])  # all classes in both batches
     X, y = X[order], y[order]
     first = quick(cls, batch_size=20, shuffle=False, alpha=0.0)
     partial_fit(first, X, y)
@@ -160,12 +160,12 @@ def test_loss_curve_takes_each_sample_before_its_update(cls, X, y):
     assert whole.loss_ == pytest.approx(np.average(losses, weights=[20, 10]), rel=1e-12)
 
 
-def test_training_lowers_the_loss_on_all_data(cls, X, y):
+def test_training_lowers_the_loss(cls, X, y):
     estimator = quick(cls, max_iter=60, learning_rate_init=0.01).fit(X, y)
     assert estimator.loss_ < 0.7 * estimator.loss_curve_[0]
 
 
-# Every parameter has its effect.
+# The effect of each parameter.
 
 
 @pytest.mark.parametrize(
@@ -184,19 +184,19 @@ def test_training_lowers_the_loss_on_all_data(cls, X, y):
     ],
     ids=lambda changed: "-".join(changed),
 )
-def test_a_parameter_changes_what_is_learned(cls, X, y, changed):
+def test_a_parameter_changes_the_fit(cls, X, y, changed):
     estimator, other = quick(cls).fit(X, y), quick(cls, **changed).fit(X, y)
-    # A seed changes the start, the other parameters what becomes of it.
+    # The random state changes the initial weights, the other parameters change the training.
     assert estimator.loss_curve_[0] != other.loss_curve_[0]
     assert not np.allclose(estimator.coefs_[0], other.coefs_[0], atol=1e-6)
 
 
-def test_alpha_keeps_weights_small_and_leaves_biases_alone(cls, X, y):
+def test_alpha_shrinks_the_weights_but_not_the_biases(cls, X, y):
     fits = [
         quick(cls, alpha=alpha, max_iter=60, learning_rate_init=0.01).fit(X, y) for alpha in (0, 30)
     ]
     assert weights_norm(fits[1]) < 0.5 * weights_norm(fits[0])
-    # Alone, the penalty moves the weights and not the biases.
+    # Without any time step, only the penalty changes weights.
     nothing = np.full_like(X, np.nan)
     estimator = quick(cls, alpha=30, max_iter=60).fit(nothing, y)
     start = np.repeat([0.0, 1.0, 0.0, 0.0], 4)
@@ -205,22 +205,22 @@ def test_alpha_keeps_weights_small_and_leaves_biases_alone(cls, X, y):
     assert weights_norm(estimator) < 0.95 * weights_norm(before)
 
 
-def test_gradients_within_the_bound_are_not_clipped(cls, X, y):
+def test_gradients_below_max_grad_norm_are_not_clipped(cls, X, y):
     unbounded = quick(cls, max_grad_norm=None).fit(X, y)
     assert_same_fit(quick(cls, max_grad_norm=1e9).fit(X, y), unbounded)
 
 
-def test_a_batch_may_be_larger_than_the_data(cls, X, y):
+def test_a_batch_size_above_the_number_of_samples_is_a_full_batch(cls, X, y):
     full = quick(cls, batch_size=len(X), shuffle=False).fit(X, y)
     assert_same_fit(quick(cls, batch_size=10**9, shuffle=False).fit(X, y), full)
 
 
-def test_the_order_of_a_full_batch_does_not_matter(cls, X, y):
+def test_the_order_of_samples_in_a_full_batch_does_not_matter(cls, X, y):
     fits = [quick(cls, batch_size=len(X), shuffle=shuffle).fit(X, y) for shuffle in (False, True)]
     np.testing.assert_allclose(outputs(fits[0], X), outputs(fits[1], X), rtol=1e-9)
 
 
-def test_verbose_prints_a_line_an_epoch(cls, X, y, capsys):
+def test_verbose_prints_one_line_per_epoch(cls, X, y, capsys):
     quick(cls).fit(X, y)
     assert capsys.readouterr().out == ""
     estimator = quick(cls, verbose=True).fit(X, y)
@@ -234,7 +234,7 @@ def test_verbose_prints_a_line_an_epoch(cls, X, y, capsys):
     assert capsys.readouterr().out.count("validation score") == 3
 
 
-# Chance.
+# Randomness.
 
 
 def test_the_same_random_state_gives_the_same_bits(cls, X, y):
@@ -243,8 +243,8 @@ def test_the_same_random_state_gives_the_same_bits(cls, X, y):
     assert_same_fit(quick(cls, random_state=3).fit(X, y), first)
 
 
-def test_bits_do_not_hang_on_the_number_of_threads(cls):
-    # Large enough for BLAS to share the work, as it does here but not in the workers of n_jobs.
+def test_the_number_of_threads_does_not_change_any_bit(cls):
+    # Large enough for BLAS to use several threads, as it does here but not in workers of n_jobs.
     X = make_sequences("dense", n_samples=64)
     y = make_target(cls, X)
     fits, answers = [], []
@@ -256,7 +256,7 @@ def test_bits_do_not_hang_on_the_number_of_threads(cls):
     np.testing.assert_array_equal(*answers)
 
 
-def test_a_generator_that_moves_on_gives_another_fit(cls, X, y):
+def test_a_second_fit_with_the_same_generator_differs(cls, X, y):
     estimator = quick(cls, random_state=np.random.RandomState(3)).fit(X, y)
     first = outputs(estimator, X)
     assert not np.allclose(outputs(estimator.fit(X, y), X), first)
@@ -281,7 +281,7 @@ def stops_after(scores, tol, n_iter_no_change):
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize(("tol", "n_iter_no_change"), [(0.02, 3), (0.001, 2), (10.0, 1)])
-def test_training_stops_where_there_is_no_progress(
+def test_training_stops_after_n_iter_no_change_epochs_without_progress(
     cls, X, y, early_stopping, tol, n_iter_no_change
 ):
     params = {"max_iter": 300, "early_stopping": early_stopping, "learning_rate_init": 0.03}
@@ -291,18 +291,18 @@ def test_training_stops_where_there_is_no_progress(
     assert len(scores) == estimator.n_iter_ == stops_after(scores, tol, n_iter_no_change)
 
 
-def test_no_patience_is_too_long(cls, X, y):
+def test_an_infinite_n_iter_no_change_never_stops_training(cls, X, y):
     estimator = quick(cls, max_iter=30, tol=10.0, n_iter_no_change=np.inf).fit(X, y)
     assert estimator.n_iter_ == 30
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_warning_says_that_training_has_not_converged(cls, X, y):
+def test_fit_warns_if_training_has_not_converged(cls, X, y):
     estimator = quick(cls)
     with pytest.warns(ConvergenceWarning, match=r"3 epochs \(max_iter\)") as caught:
         estimator.fit(X, y)
     assert caught[0].filename == __file__
-    # None where it has, and none of one pass over the data.
+    # No warning after convergence, and none from partial_fit.
     quick(cls, max_iter=20, tol=10.0).fit(X, y)
     partial_fit(quick(cls), X, y)
 
@@ -310,7 +310,7 @@ def test_a_warning_says_that_training_has_not_converged(cls, X, y):
 # Early stopping.
 
 
-def test_early_stopping_returns_the_best_weights(cls, X, y):
+def test_early_stopping_keeps_the_best_weights(cls, X, y):
     params = {"early_stopping": True, "learning_rate_init": 0.05, "validation_fraction": 0.3}
     params["validation_split"] = "last"
     estimator = quick(cls, max_iter=40, n_iter_no_change=5, **params).fit(X, y)
@@ -319,7 +319,7 @@ def test_early_stopping_returns_the_best_weights(cls, X, y):
     assert estimator.best_validation_score_ == max(scores)
     assert estimator.score(X[-9:], y[-9:]) == pytest.approx(max(scores), rel=1e-12)
     assert estimator.best_loss_ is None
-    # Had it gone no further, the weights would be the same.
+    # Training that ends with the best epoch gives the same weights.
     shorter = quick(cls, max_iter=estimator.best_iter_, **params).fit(X, y)
     for ours, theirs in zip(estimator.coefs_, shorter.coefs_, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -339,7 +339,7 @@ def test_rows_of_the_validation_set_are_not_trained_on(cls, X, y):
     estimator = quick(cls, batch_size=24, n_iter_no_change=np.inf, **params)
     if cls is LSTMRegressor:
         estimator.set_params(normalize_y=False)
-    # Which of the epochs is the best hangs on the validation set; what the losses are does not.
+    # The best epoch depends on the validation set, but the losses do not.
     others = X.copy()
     others[-6:] = make_sequences("dense", n_samples=6, seed=5)
     losses = estimator.fit(X, y).loss_curve_
@@ -349,25 +349,25 @@ def test_rows_of_the_validation_set_are_not_trained_on(cls, X, y):
     assert estimator.t_ == 3 * 24
 
 
-def test_where_validation_rows_come_from_by_default(cls):
+def test_the_default_split_is_last_for_a_regressor_and_random_for_a_classifier(cls):
     assert cls().validation_split == ("last" if cls is LSTMRegressor else "random")
 
 
-def test_random_validation_rows_are_drawn_anew_for_each_seed(cls, X, y):
+def test_random_validation_rows_depend_on_the_random_state(cls, X, y):
     params = {"early_stopping": True, "validation_fraction": 0.3, "validation_split": "random"}
     fits = [quick(cls, random_state=seed, **params).fit(X, y) for seed in (0, 0, 1)]
     assert_same_fit(fits[0], fits[1])
     assert fits[0].validation_scores_ == fits[1].validation_scores_ != fits[2].validation_scores_
 
 
-def test_partial_fit_refuses_early_stopping(cls, X, y):
+def test_partial_fit_with_early_stopping_raises(cls, X, y):
     estimator = quick(cls, early_stopping=True)
     with Unchanged(estimator, X, y), pytest.raises(ValueError, match="early_stopping=True"):
         partial_fit(estimator, X, y)
 
 
 @pytest.mark.parametrize("weights", [None, np.repeat([1.0, 0.0], [27, 3])])
-def test_a_validation_set_must_be_large_enough(cls, X, y, weights):
+def test_a_validation_set_that_is_too_small_raises(cls, X, y, weights):
     fraction = 0.01 if weights is None else 0.1
     estimator = quick(cls, early_stopping=True, validation_split="last")
     estimator.set_params(validation_fraction=fraction)
@@ -375,14 +375,14 @@ def test_a_validation_set_must_be_large_enough(cls, X, y, weights):
         estimator.fit(X, y, sample_weight=weights)
 
 
-def test_the_rows_to_train_on_must_have_weight(cls, X, y):
+def test_training_rows_without_weight_raise(cls, X, y):
     estimator = quick(cls, early_stopping=True, validation_split="last", validation_fraction=0.3)
     weights = np.repeat([0.0, 1.0], [21, 9])
     with Unchanged(estimator, X, y, weights), pytest.raises(ValueError, match="weight"):
         estimator.fit(X, y, sample_weight=weights)
 
 
-# Going on: partial_fit, warm_start, pickles.
+# Continuing: partial_fit, warm_start, pickles.
 
 
 def test_partial_fits_equal_the_epochs_of_a_fit(cls, X, y):
@@ -394,29 +394,29 @@ def test_partial_fits_equal_the_epochs_of_a_fit(cls, X, y):
     assert parts.best_loss_ == whole.best_loss_
 
 
-def test_the_optimizer_goes_on_through_a_pickle(cls, X, y):
+def test_a_pickle_contains_the_state_of_the_optimizer(cls, X, y):
     estimator = partial_fit(quick(cls), X, y)
     loaded = pickle.loads(pickle.dumps(estimator))
     for _ in range(2):
         assert_same_fit(partial_fit(loaded, X, y), partial_fit(estimator, X, y))
 
 
-def test_partial_fit_goes_on_from_fit(cls, X, y):
+def test_partial_fit_after_fit_continues_training(cls, X, y):
     estimator = partial_fit(quick(cls, max_iter=2).fit(X, y), X, y)
     assert_same_fit(estimator, quick(cls, max_iter=3).fit(X, y))
 
 
-def test_fit_starts_anew(cls, X, y):
+def test_fit_starts_again(cls, X, y):
     estimator = partial_fit(quick(cls), X, y)
     assert_same_fit(estimator.fit(X, y), quick(cls).fit(X, y))
 
 
-def test_warm_start_goes_on(cls, X, y):
+def test_warm_start_continues_training(cls, X, y):
     estimator = quick(cls, max_iter=2, warm_start=True).fit(X, y).fit(X, y)
     assert_same_fit(estimator, quick(cls, max_iter=4).fit(X, y))
 
 
-def test_warm_start_has_patience_again(cls, X, y):
+def test_warm_start_resets_the_count_of_epochs_without_progress(cls, X, y):
     params = {"max_iter": 300, "tol": 0.02, "n_iter_no_change": 5, "learning_rate_init": 0.03}
     estimator = quick(cls, warm_start=True, **params).fit(X, y)
     before = estimator.n_iter_
@@ -440,7 +440,7 @@ def test_warm_start_has_patience_again(cls, X, y):
     ids=lambda changed: "-".join(changed),
 )
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
-def test_going_on_takes_new_training_parameters(cls, X, y, changed, call):
+def test_continued_training_uses_the_new_parameters(cls, X, y, changed, call):
     estimator = quick(cls, warm_start=True).fit(X, y)
     other = copy.deepcopy(estimator).set_params(**changed)
     for each in (estimator, other):
@@ -448,7 +448,7 @@ def test_going_on_takes_new_training_parameters(cls, X, y, changed, call):
     assert not np.allclose(estimator.coefs_[0], other.coefs_[0], atol=1e-6)
 
 
-def test_warm_start_keeps_early_stopping_in_order(cls, X, y):
+def test_warm_start_with_early_stopping_continues_the_score_curve(cls, X, y):
     params = {"early_stopping": True, "validation_fraction": 0.3, "validation_split": "last"}
     estimator = quick(cls, warm_start=True, **params).fit(X, y).fit(X, y)
     scores = estimator.validation_scores_
@@ -458,7 +458,7 @@ def test_warm_start_keeps_early_stopping_in_order(cls, X, y):
 
 
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
-def test_a_trained_network_keeps_its_layers(cls, X, y, call):
+def test_continuing_with_other_layer_sizes_raises(cls, X, y, call):
     estimator = quick(cls, warm_start=True).fit(X, y).set_params(hidden_layer_sizes=(4, 4))
     with (
         Unchanged(estimator, X, y),
@@ -489,7 +489,7 @@ def test_a_weight_of_zero_equals_removal(cls, X, y):
     np.testing.assert_allclose(outputs(weighted, X), outputs(removed, X), rtol=1e-8)
 
 
-def test_batches_without_weight_are_no_updates(cls, X, y):
+def test_batches_without_weight_are_skipped(cls, X, y):
     weights = np.r_[np.ones(16), np.zeros(8)]
     params = {"shuffle": False, "batch_size": 8, "max_iter": 3}
     weighted = quick(cls, **params).fit(X[:24], y[:24], sample_weight=weights)
@@ -497,7 +497,7 @@ def test_batches_without_weight_are_no_updates(cls, X, y):
     np.testing.assert_allclose(weighted.loss_curve_, removed.loss_curve_, rtol=1e-12)
 
 
-def test_weights_of_one_are_no_weights(cls, X, y):
+def test_weights_of_one_equal_no_weights(cls, X, y):
     estimator = quick(cls).fit(X, y)
     for ones in (np.ones(len(X)), [1] * len(X), 1):
         assert_same_fit(quick(cls).fit(X, y, sample_weight=ones), estimator)
@@ -505,7 +505,7 @@ def test_weights_of_one_are_no_weights(cls, X, y):
     assert_same_fit(weighted, partial_fit(quick(cls), X, y))
 
 
-def test_only_the_ratio_of_weights_matters_to_the_loss(cls, X, y):
+def test_only_the_ratio_of_weights_matters(cls, X, y):
     weights = np.linspace(1, 2, len(X))
     fits = [quick(cls, alpha=0).fit(X, y, sample_weight=scale * weights) for scale in (1, 1e6)]
     np.testing.assert_allclose(outputs(fits[0], X), outputs(fits[1], X), rtol=1e-9)
@@ -515,7 +515,7 @@ def test_only_the_ratio_of_weights_matters_to_the_loss(cls, X, y):
 
 
 def interrupt(monkeypatch, owner, name, call):
-    """Make the given call of a method end in Ctrl-C."""
+    """Make the given call of a method raise KeyboardInterrupt."""
     original, calls = getattr(owner, name), iter(range(1, 10**6))
 
     def method(*args, **kwargs):
@@ -527,7 +527,7 @@ def interrupt(monkeypatch, owner, name, call):
 
 
 @pytest.mark.filterwarnings("error")
-def test_an_interrupt_keeps_what_was_learned(cls, X, y, monkeypatch):
+def test_an_interrupted_fit_keeps_the_complete_epochs(cls, X, y, monkeypatch):
     partial_fit(partial_fit(two_epochs := quick(cls), X, y), X, y)
     interrupt(monkeypatch, Trainer, "epoch", call=3)
     with pytest.warns(UserWarning, match="interrupted") as caught:
@@ -538,7 +538,7 @@ def test_an_interrupt_keeps_what_was_learned(cls, X, y, monkeypatch):
 
 
 @pytest.mark.filterwarnings("error")
-def test_an_interrupt_keeps_what_was_learned_where_warnings_are_errors(cls, X, y, monkeypatch):
+def test_an_interrupted_fit_is_kept_if_warnings_are_errors(cls, X, y, monkeypatch):
     interrupt(monkeypatch, Trainer, "epoch", call=3)
     estimator = quick(cls, max_iter=50)
     with pytest.raises(UserWarning, match="interrupted"):
@@ -546,7 +546,7 @@ def test_an_interrupt_keeps_what_was_learned_where_warnings_are_errors(cls, X, y
     assert estimator.n_iter_ == 2
 
 
-def test_an_interrupt_amid_an_epoch_keeps_its_updates(cls, X, y, monkeypatch):
+def test_an_interrupt_within_an_epoch_keeps_its_updates(cls, X, y, monkeypatch):
     first = quick(cls, max_iter=1).fit(X, y)
     interrupt(monkeypatch, Network, "add_gradient", call=7)  # the third of four batches
     with pytest.warns(UserWarning, match="interrupted"):
@@ -556,7 +556,7 @@ def test_an_interrupt_amid_an_epoch_keeps_its_updates(cls, X, y, monkeypatch):
     partial_fit(estimator, X, y)
 
 
-def test_an_interrupt_before_the_first_epoch_ends_leaves_a_fitted_estimator(cls, X, y, monkeypatch):
+def test_an_interrupt_in_the_first_epoch_leaves_a_fitted_estimator(cls, X, y, monkeypatch):
     interrupt(monkeypatch, Trainer, "epoch", call=1)
     with pytest.warns(UserWarning, match="interrupted"):
         estimator = quick(cls, early_stopping=True).fit(X, y)
@@ -564,7 +564,7 @@ def test_an_interrupt_before_the_first_epoch_ends_leaves_a_fitted_estimator(cls,
     assert len(estimator.predict(X)) == len(X)
 
 
-def test_an_interrupt_returns_the_best_weights_under_early_stopping(cls, X, y, monkeypatch):
+def test_an_interrupted_fit_with_early_stopping_keeps_the_best_weights(cls, X, y, monkeypatch):
     params = {"early_stopping": True, "validation_fraction": 0.3, "validation_split": "last"}
     interrupt(monkeypatch, Trainer, "epoch", call=6)
     with pytest.warns(UserWarning, match="interrupted"):
@@ -573,7 +573,7 @@ def test_an_interrupt_returns_the_best_weights_under_early_stopping(cls, X, y, m
     assert estimator.score(X[-9:], y[-9:]) == pytest.approx(max(estimator.validation_scores_))
 
 
-# All or nothing.
+# Errors change nothing.
 
 
 @pytest.mark.parametrize("call", ["fit", "partial_fit", "warm fit"])
@@ -587,7 +587,7 @@ def test_training_that_diverges_changes_nothing(cls, X, y, call):
         pytest.raises(ValueError, match=r"(?s)diverged.*Lower learning_rate_init \(now 1e\+300\)"),
     ):
         partial_fit(estimator, X, y) if call == "partial_fit" else estimator.fit(X, y)
-    # And it goes on as if nothing had been.
+    # Training continues as if the error had not occurred.
     estimator.set_params(**quick(cls).get_params())
     expected = partial_fit(partial_fit(quick(cls), X, y), X, y)
     assert_same_fit(partial_fit(estimator, X, y), expected)
@@ -602,7 +602,7 @@ def test_a_first_fit_that_diverges_leaves_the_estimator_unfitted(cls, X, y):
         estimator.predict(X)
 
 
-def test_an_error_in_the_midst_of_training_changes_nothing(cls, X, y, monkeypatch):
+def test_an_error_during_training_changes_nothing(cls, X, y, monkeypatch):
     estimator = quick(cls, max_iter=5).fit(X, y)
 
     def fail(*args, **kwargs):
@@ -614,7 +614,7 @@ def test_an_error_in_the_midst_of_training_changes_nothing(cls, X, y, monkeypatc
             call(X, y)
 
 
-def test_a_copy_learns_by_itself(cls, X, y):
+def test_training_a_copy_does_not_change_the_original(cls, X, y):
     estimator = quick(cls).fit(X, y)
     other = copy.copy(estimator)
     with Unchanged(estimator):
@@ -622,7 +622,7 @@ def test_a_copy_learns_by_itself(cls, X, y):
         other.fit(X, y)
 
 
-def test_a_divergence_in_the_last_update_is_seen(cls, X, y):
+def test_divergence_in_the_last_update_raises(cls, X, y):
     X = X.astype(np.float32)
     estimator = partial_fit(quick(cls, batch_size=1000), X, y)
     before = outputs(estimator, X)
@@ -632,7 +632,7 @@ def test_a_divergence_in_the_last_update_is_seen(cls, X, y):
     np.testing.assert_array_equal(outputs(estimator, X), before)
 
 
-def test_without_early_stopping_nothing_of_an_earlier_one_is_left(cls, X, y):
+def test_fit_without_early_stopping_resets_the_validation_scores(cls, X, y):
     estimator = quick(cls, early_stopping=True, validation_fraction=0.3, warm_start=True).fit(X, y)
     estimator.set_params(early_stopping=False).fit(X, y)
     assert estimator.validation_scores_ is None
@@ -640,5 +640,5 @@ def test_without_early_stopping_nothing_of_an_earlier_one_is_left(cls, X, y):
     assert estimator.best_iter_ is None
 
 
-def test_dtype_as_an_array_has_it(cls, X, y):
+def test_the_dtype_parameter_can_be_a_numpy_dtype(cls, X, y):
     assert quick(cls, dtype=np.dtype("float32")).fit(X, y).coefs_[0].dtype == np.float32

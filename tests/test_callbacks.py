@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks, where scikit-learn has them, and what is said where it has none."""
+"""scikit-learn's callbacks, and the error where scikit-learn does not have them."""
 
 import pickle
 
@@ -35,28 +35,28 @@ def scoring(cls):
 
 
 class Recorder:
-    """Notes what it is told; stops or fails where it is asked to."""
+    """Callback that records its calls; stops or fails at a given one."""
 
     def __init__(self, stop_at=None, fail_at=None):
         self.stop_at, self.fail_at = stop_at, fail_at
         self.events, self.predictions = [], []
 
-    def note(self, event, context):
+    def record(self, event, context):
         self.events.append((event, context.task_name, context.task_id))
         if self.fail_at == self.events[-1]:
             raise RuntimeError(f"failed at {event}")
 
     def setup(self, estimator, context):
-        self.note("setup", context)
+        self.record("setup", context)
 
     def teardown(self, estimator, context):
-        self.note("teardown", context)
+        self.record("teardown", context)
 
     def on_fit_task_begin(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
-        self.note("begin", context)
+        self.record("begin", context)
 
     def on_fit_task_end(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
-        self.note("end", context)
+        self.record("end", context)
         if context.task_name == "epoch":
             self.predictions.append(fitted_estimator.predict(X))
             return context.task_id == self.stop_at
@@ -64,7 +64,7 @@ class Recorder:
 
 
 class Collector(Recorder):
-    """Keeps the estimator of every epoch."""
+    """Callback that keeps the estimator of every epoch."""
 
     def __init__(self):
         super().__init__()
@@ -79,22 +79,22 @@ class Collector(Recorder):
 
 
 @pytest.mark.skipif(HAS_CALLBACKS, reason="scikit-learn has callbacks")
-def test_what_is_missing_is_named(cls, y):
+def test_set_callbacks_names_the_required_version_of_scikit_learn(cls, y):
     estimator = cls()
     with Unchanged(estimator), pytest.raises(ImportError, match=r"need scikit-learn 1\.9 or later"):
         estimator.set_callbacks(Recorder())
 
 
-def test_without_callbacks_nothing_of_them_is_left(cls, y):
+def test_fit_without_callbacks_leaves_no_attribute_of_them(cls, y):
     estimator = quick(cls).fit(X, y)
     assert not [name for name in vars(estimator) if "callback" in name or "skl" in name]
 
 
-# What a callback is told.
+# The calls of a callback.
 
 
 @needs_callbacks
-def test_a_callback_is_told_of_every_epoch(cls, y):
+def test_a_callback_is_called_for_every_epoch(cls, y):
     recorder = Recorder()
     quick(cls).set_callbacks(recorder).fit(X, y)
     epochs = [(event, "epoch", epoch) for epoch in range(3) for event in ("begin", "end")]
@@ -108,7 +108,7 @@ def test_a_callback_is_told_of_every_epoch(cls, y):
 
 
 @needs_callbacks
-def test_the_estimator_of_an_epoch_is_the_one_that_would_have_stopped_there(cls, y):
+def test_the_estimator_of_an_epoch_predicts_like_a_fit_that_ends_there(cls, y):
     recorder = Recorder()
     estimator = quick(cls, dropout=0.2, bidirectional=True).set_callbacks(recorder).fit(X, y)
     for epoch, predicted in enumerate(recorder.predictions, start=1):
@@ -117,7 +117,7 @@ def test_the_estimator_of_an_epoch_is_the_one_that_would_have_stopped_there(cls,
 
 
 @needs_callbacks
-def test_the_estimator_of_an_epoch_has_its_attributes(cls, y):
+def test_the_estimator_of_an_epoch_has_the_attributes_of_that_epoch(cls, y):
     collector = Collector()
     estimator = quick(cls, early_stopping=True, validation_fraction=0.3)
     estimator.set_callbacks(collector).fit(X, y)
@@ -133,7 +133,7 @@ def test_the_estimator_of_an_epoch_has_its_attributes(cls, y):
 
 @needs_callbacks
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_callbacks_change_no_bit(cls, y, early_stopping):
+def test_callbacks_do_not_change_any_bit(cls, y, early_stopping):
     params = {"dropout": 0.2, "early_stopping": early_stopping, "validation_fraction": 0.3}
     estimator = quick(cls, **params).set_callbacks(Recorder()).fit(X, y)
     plain = quick(cls, **params).fit(X, y)
@@ -144,7 +144,7 @@ def test_callbacks_change_no_bit(cls, y, early_stopping):
 
 
 @needs_callbacks
-def test_a_fit_that_converges_tells_of_its_epochs_alone(cls, y):
+def test_a_converged_fit_reports_only_its_epochs(cls, y):
     recorder = Recorder()
     estimator = quick(cls, max_iter=50, tol=10.0, n_iter_no_change=2).set_callbacks(recorder)
     estimator.fit(X, y)
@@ -158,9 +158,9 @@ def test_a_fit_that_converges_tells_of_its_epochs_alone(cls, y):
 @needs_callbacks
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("stop_at", [0, 3])
-def test_a_callback_stops_training_at_that_epoch(cls, y, stop_at):
+def test_a_callback_can_stop_training_after_an_epoch(cls, y, stop_at):
     recorder = Recorder(stop_at)
-    # No warning: whoever stops training knows that it has not converged.
+    # Without a warning: training was stopped on purpose.
     estimator = quick(cls, max_iter=50).set_callbacks(recorder).fit(X, y)
     assert estimator.n_iter_ == len(estimator.loss_curve_) == stop_at + 1
     assert recorder.events[-3:] == [
@@ -176,14 +176,14 @@ def test_a_callback_stops_training_at_that_epoch(cls, y, stop_at):
 
 
 @needs_callbacks
-def test_a_fit_that_was_stopped_goes_on(cls, y):
+def test_warm_start_continues_a_stopped_fit(cls, y):
     estimator = quick(cls, max_iter=50, warm_start=True).set_callbacks(Recorder(stop_at=1))
     estimator.fit(X, y).set_callbacks().set_params(max_iter=2).fit(X, y)
     assert_same_fit(estimator, quick(cls, max_iter=4).fit(X, y))
 
 
 @needs_callbacks
-def test_a_callback_that_stops_keeps_the_best_weights(cls, y):
+def test_a_stopped_fit_with_early_stopping_keeps_the_best_weights(cls, y):
     sets = {"X_val": X[:8], "y_val": y[:8]}
     params = {"early_stopping": True, "learning_rate_init": 0.3, "n_iter_no_change": np.inf}
     estimator = (
@@ -210,7 +210,7 @@ def test_a_callback_that_stops_keeps_the_best_weights(cls, y):
     ids=lambda event: "-".join(map(str, event)),
 )
 @pytest.mark.parametrize("is_fitted", [False, True])
-def test_a_callback_that_fails_leaves_the_estimator_as_it_was(cls, y, fail_at, is_fitted):
+def test_a_callback_that_raises_leaves_the_estimator_unchanged(cls, y, fail_at, is_fitted):
     estimator, recorder = quick(cls, warm_start=True), Recorder(fail_at=fail_at)
     if is_fitted:
         estimator.fit(X, y)
@@ -225,7 +225,7 @@ def test_a_callback_that_fails_leaves_the_estimator_as_it_was(cls, y, fail_at, i
 
 @needs_callbacks
 @pytest.mark.parametrize("bad", ["parameter", "input"])
-def test_callbacks_are_torn_down_where_fit_refuses(cls, y, bad):
+def test_callbacks_are_torn_down_if_fit_raises(cls, y, bad):
     recorder = Recorder()
     estimator = quick(cls, max_iter=3, **({"alpha": -1} if bad == "parameter" else {}))
     estimator.set_callbacks(recorder)
@@ -239,37 +239,37 @@ def test_callbacks_are_torn_down_where_fit_refuses(cls, y, bad):
 
 @needs_callbacks
 @pytest.mark.parametrize("callback", [3, "callback", Recorder, object()])
-def test_what_is_no_callback_is_refused(cls, y, callback):
+def test_an_object_that_is_not_a_callback_raises(cls, y, callback):
     with pytest.raises(TypeError, match="callbacks must be instances"):
         cls().set_callbacks(callback)
 
 
 @needs_callbacks
-def test_clones_tell_the_same_callback(cls, y):
+def test_a_clone_calls_the_same_callback(cls, y):
     recorder = Recorder()
     estimator = quick(cls).set_callbacks(recorder).fit(X, y)
     clone(estimator).fit(X, y)
     assert len(recorder.predictions) == 6
 
 
-# scikit-learn's own.
+# The callbacks of scikit-learn.
 
 
 @needs_callbacks
-def test_a_scoring_monitor_has_the_score_of_every_epoch(cls, y):
+def test_a_scoring_monitor_logs_the_score_of_every_epoch(cls, y):
     from sklearn.callback import ScoringMonitor
 
     monitor = ScoringMonitor(scoring=scoring(cls))
     estimator = quick(cls).set_callbacks(monitor).fit(X, y)
     logged = {row["task_id_path"]: row[scoring(cls)] for row in monitor.get_logs().data}
     expected = {(0, k): quick(cls, max_iter=k + 1).fit(X, y).score(X, y) for k in range(3)}
-    # And, of the call of fit as a whole, the score of what it leaves.
+    # And the score after the whole fit.
     expected[0,] = estimator.score(X, y)
     assert logged == pytest.approx(expected, rel=1e-12)
 
 
 @needs_callbacks
-def test_a_scoring_monitor_weighs_samples(cls, y):
+def test_a_scoring_monitor_uses_sample_weights(cls, y):
     from sklearn import config_context
     from sklearn.callback import ScoringMonitor
     from sklearn.metrics import get_scorer
@@ -285,7 +285,7 @@ def test_a_scoring_monitor_weighs_samples(cls, y):
 
 
 @needs_callbacks
-def test_a_progress_bar_has_a_step_for_every_epoch(cls, y, capsys):
+def test_a_progress_bar_reaches_the_end(cls, y, capsys):
     pytest.importorskip("rich")
     from sklearn.callback import ProgressBar
 
@@ -307,7 +307,7 @@ def pipeline(cls, *callbacks):
 
 
 @needs_callbacks
-def test_in_a_pipeline(cls):
+def test_callbacks_of_the_last_step_of_a_pipeline_are_called(cls):
     pytest.importorskip("rich")
     from sklearn.callback import ProgressBar, ScoringMonitor
 
@@ -320,9 +320,10 @@ def test_in_a_pipeline(cls):
     assert_same_fit(model[-1], pipeline(cls).fit(SERIES, y)[-1])
 
 
+@pytest.mark.slow
 @needs_callbacks
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_in_a_grid_search(cls, n_jobs):
+def test_callbacks_are_called_in_every_fit_of_a_grid_search(cls, n_jobs):
     pytest.importorskip("rich")
     from sklearn.callback import ProgressBar, ScoringMonitor
 
@@ -333,7 +334,7 @@ def test_in_a_grid_search(cls, n_jobs):
     search.set_callbacks(ProgressBar())
     search.fit(SERIES, y)
     plain = GridSearchCV(pipeline(cls), grid, cv=3, n_jobs=n_jobs).fit(SERIES, y)
-    # Three epochs, then the whole: of two candidates in three folds, and of the refit.
+    # Three epochs and the whole fit; two candidates in three folds, and the refit.
     assert len(monitor.get_logs().data) == (3 + 1) * (2 * 3 + 1)
     np.testing.assert_array_equal(
         search.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]

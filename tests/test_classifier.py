@@ -1,4 +1,4 @@
-"""LSTMClassifier: labels of any type, probabilities, several labels at once."""
+"""LSTMClassifier: labels of any type, probabilities, multilabel targets."""
 
 import warnings
 
@@ -52,7 +52,7 @@ def raw_outputs(estimator, X):
     ],
     ids=str,
 )
-def test_labels_of_any_type(classes):
+def test_labels_can_be_of_any_type(classes):
     classes = np.asarray(classes)
     y = classes[two if len(classes) == 2 else three]
     estimator = classifier(max_iter=40, learning_rate_init=0.02).fit(X, y)
@@ -66,12 +66,12 @@ def test_labels_of_any_type(classes):
     assert probability.shape == (24, len(classes))
     np.testing.assert_array_equal(predicted, estimator.classes_[probability.argmax(axis=1)])
     assert np.mean(predicted == y) > 0.8
-    # What the classes are called does not matter, only their order.
+    # Only the order of the class labels matters.
     numbers = np.searchsorted(np.sort(classes), y)
     assert_same_fit(estimator, classifier(max_iter=40, learning_rate_init=0.02).fit(X, numbers))
 
 
-def test_labels_as_a_list():
+def test_labels_can_be_a_list():
     assert_same_fit(classifier().fit(X, list("abc"[k] for k in three)), classifier().fit(X, three))
 
 
@@ -93,7 +93,7 @@ def test_two_classes_have_one_logistic_output():
     np.testing.assert_array_equal(estimator.predict(X), (p > 0.5).astype(int))
 
 
-def test_more_classes_have_a_softmax():
+def test_more_than_two_classes_have_a_softmax():
     estimator = classifier().fit(X, three)
     assert (estimator.n_outputs_, estimator.out_activation_) == (3, "softmax")
     e = np.exp(raw_outputs(estimator, X))
@@ -102,7 +102,7 @@ def test_more_classes_have_a_softmax():
     np.testing.assert_array_equal(estimator.predict(X), expected.argmax(axis=1))
 
 
-def test_labels_of_an_indicator_have_a_logistic_output_each():
+def test_each_label_of_an_indicator_matrix_has_a_logistic_output():
     estimator = classifier().fit(X, indicator)
     assert (estimator.n_outputs_, estimator.out_activation_) == (3, "logistic")
     expected = logistic(raw_outputs(estimator, X))
@@ -120,7 +120,7 @@ def test_labels_of_an_indicator_have_a_logistic_output_each():
     ],
     ids=["two", "three", "indicator"],
 )
-def test_the_loss_is_minus_log_p(y, target, loss):
+def test_the_loss_equals_the_reference(y, target, loss):
     weights = np.linspace(0, 2, 24)
     estimator = classifier(batch_size=24, alpha=0.5)
     classes = None if y is indicator else np.unique(y)
@@ -135,7 +135,7 @@ def test_the_loss_is_minus_log_p(y, target, loss):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("y", [two, three, indicator], ids=["two", "three", "indicator"])
-def test_probabilities(y, dtype):
+def test_probabilities_sum_to_one_and_agree_with_log_probabilities(y, dtype):
     estimator = classifier().fit(X.astype(dtype), y)
     p, log_p = estimator.predict_proba(X), estimator.predict_log_proba(X)
     assert p.dtype == log_p.dtype == dtype
@@ -146,8 +146,8 @@ def test_probabilities(y, dtype):
 
 
 @pytest.mark.parametrize("y", [two, three, indicator], ids=["two", "three", "indicator"])
-def test_log_probabilities_are_finite_where_probabilities_are_none(y):
-    # Large steps make for a network that is far too sure of itself.
+def test_log_probabilities_are_finite_where_probabilities_are_zero(y):
+    # Large steps give large raw outputs.
     estimator = classifier(learning_rate_init=1000.0, max_iter=5).fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -176,7 +176,7 @@ def test_log_probabilities_are_finite_where_probabilities_are_none(y):
         sp.csr_array,
     ],
 )
-def test_an_indicator_matrix_in_any_form(container):
+def test_an_indicator_matrix_can_be_of_any_type(container):
     y = container(indicator)
     estimator = classifier().fit(X, y)
     assert_same_fit(estimator, classifier().fit(X, indicator))
@@ -186,14 +186,14 @@ def test_an_indicator_matrix_in_any_form(container):
     assert_same_fit(estimator.partial_fit(X, y), classifier(max_iter=4).fit(X, indicator))
 
 
-def test_an_indicator_matrix_is_learned_and_scored_by_rows():
+def test_the_score_of_an_indicator_matrix_is_the_fraction_of_equal_rows():
     estimator = classifier(max_iter=200, learning_rate_init=0.03).fit(X, indicator)
     predicted = estimator.predict(X)
     assert np.mean(predicted == indicator) > 0.9
     assert estimator.score(X, indicator) == np.mean((predicted == indicator).all(axis=1))
 
 
-def test_an_indicator_matrix_may_have_labels_that_no_row_has():
+def test_an_indicator_matrix_can_have_constant_columns():
     y = np.column_stack([indicator, np.zeros(24, int), np.ones(24, int)])
     estimator = classifier().fit(X, y)
     assert estimator.predict_proba(X).shape == (24, 5)
@@ -203,7 +203,7 @@ def test_an_indicator_matrix_may_have_labels_that_no_row_has():
 # partial_fit.
 
 
-def test_partial_fit_needs_the_classes_first():
+def test_the_first_partial_fit_requires_the_classes():
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         classifier().partial_fit(X, three)
     estimator = classifier().partial_fit(X, three, classes=[2, 0, 1])
@@ -211,14 +211,14 @@ def test_partial_fit_needs_the_classes_first():
     assert_same_fit(estimator.partial_fit(X, three), classifier(max_iter=2).fit(X, three))
 
 
-def test_partial_fit_takes_batches_with_some_of_the_classes():
+def test_partial_fit_accepts_batches_that_lack_classes():
     estimator = classifier().partial_fit(X[three == 1], three[three == 1], classes=[0, 1, 2])
     estimator.partial_fit(X[three != 1], three[three != 1])
     assert estimator.predict_proba(X).shape == (24, 3)
     estimator.partial_fit(X[:1], three[:1])
 
 
-def test_partial_fit_after_fit_knows_the_classes():
+def test_partial_fit_after_fit_does_not_require_the_classes():
     estimator = classifier().fit(X, three)
     estimator.partial_fit(X, three).partial_fit(X, three, classes=[0, 1, 2])
 
@@ -233,19 +233,19 @@ def test_partial_fit_after_fit_knows_the_classes():
     ],
     ids=["label", "type", "classes", "indicator"],
 )
-def test_partial_fit_refuses_what_it_was_not_told_of(params, message):
+def test_partial_fit_with_other_classes_raises(params, message):
     estimator = classifier().partial_fit(X, three, classes=[0, 1, 2])
     with Unchanged(estimator, X, params["y"]), pytest.raises(ValueError, match=message):
         estimator.partial_fit(X, **params)
 
 
-def test_the_first_partial_fit_refuses_labels_that_are_not_among_the_classes():
+def test_the_first_partial_fit_with_labels_outside_the_classes_raises():
     estimator = classifier()
     with Unchanged(estimator), pytest.raises(ValueError, match=r"not seen before: \[2\]"):
         estimator.partial_fit(X, three, classes=[0, 1])
 
 
-def test_the_number_of_labels_of_an_indicator_is_kept():
+def test_partial_fit_with_another_number_of_labels_raises():
     estimator = classifier().fit(X, indicator)
     with Unchanged(estimator), pytest.raises(ValueError, match="y has 2 labels, but 3 are known"):
         estimator.partial_fit(X, indicator[:, :2])
@@ -261,7 +261,7 @@ def test_warm_start_keeps_the_classes():
     np.testing.assert_array_equal(estimator.classes_, [0, 1, 2])
 
 
-def test_fit_forgets_the_classes():
+def test_a_second_fit_takes_new_classes():
     estimator = classifier().fit(X, three).fit(X, np.array(["a", "b"])[two])
     np.testing.assert_array_equal(estimator.classes_, ["a", "b"])
     estimator.fit(X, indicator)
@@ -271,9 +271,9 @@ def test_fit_forgets_the_classes():
 # Early stopping.
 
 
-def test_random_validation_rows_keep_the_classes_in_proportion():
+def test_a_random_split_is_stratified():
     params = {"early_stopping": True, "validation_fraction": 0.25}
-    # All that can be learned of nothing is which class is the more frequent one.
+    # Without any time step, the network learns only the more frequent class.
     nothing = np.full_like(X, np.nan)
     rare = np.r_[np.ones(4, int), np.zeros(20, int)]
     for seed in range(5):
@@ -293,12 +293,12 @@ def test_the_validation_score_is_accuracy(y):
 
 
 @pytest.mark.parametrize("split", ["last", "random"])
-def test_early_stopping_on_an_indicator(split):
+def test_early_stopping_accepts_an_indicator_matrix(split):
     estimator = classifier(early_stopping=True, validation_split=split, validation_fraction=0.25)
     assert len(estimator.fit(X, indicator).validation_scores_) == 3
 
 
-def test_learns_which_half_of_a_sequence_is_larger():
+def test_a_classifier_learns_which_half_of_a_sequence_is_larger():
     many = make_sequences("dense", n_samples=800, n_timesteps=6, n_features=1)[:, :, 0]
     label = np.where(many[:, :3].sum(axis=1) > many[:, 3:].sum(axis=1), "first", "second")
     estimator = LSTMClassifier(16, max_iter=60, learning_rate_init=0.01, random_state=0)

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of estimators: all of them, and none left out by us."""
+"""All of scikit-learn's common checks of estimators."""
 
 from unittest import SkipTest
 
@@ -7,18 +7,17 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 
-# The checks want to see that something is learned, and they want weights to equal repetition to
-# seven digits. Few but not too small steps give both: late in training, when the loss is all but
-# zero, each step of Adam blows up a little what rounding makes of sums in another order, and after
-# hundreds of steps no two ways to the same sum agree to seven digits. scikit-learn checks its own
-# MLP with less than the default max_iter, too. One batch holds the 27 rows that the check of the
-# weights makes by repetition; over smaller batches that is not the same computation.
+# The checks require a good score, and that weights equal repetition to seven digits. A few large
+# steps give both: late in training, when the loss is close to zero, each step of Adam increases the
+# differences that rounding makes in sums of another order, and after hundreds of steps they exceed
+# seven digits. scikit-learn too checks its MLP with less than the default max_iter. The 27 rows of
+# the check of weights are one batch; in smaller batches, repetition is another computation.
 FEW_STEPS = {"learning_rate_init": 0.01, "max_iter": 50}
 
-# A part of the few rows that some of the checks have.
+# A large fraction, since some of the checks have few rows.
 STOPPED = {"early_stopping": True, "validation_fraction": 0.3}
 
-# Every option is on in one of these.
+# Every option is used in one of these.
 LSTMS = [
     *(
         estimator(**FEW_STEPS, **params)
@@ -86,23 +85,23 @@ WEIGHTS_CHECK = "check_sample_weight_equivalence_on_dense_data"
 
 
 def expected_failures(estimator):
-    """Give the checks that cannot hold by definition, and why."""
+    """Return the checks that cannot pass by definition, and the reasons."""
     if isinstance(estimator, SlidingWindow):
         reasons = {
-            "check_methods_sample_order_invariance": "a window holds the rows that come before",
-            "check_methods_subset_invariance": "rows that are left out are missing from windows",
+            "check_methods_sample_order_invariance": "a window holds the rows before it",
+            "check_methods_subset_invariance": "windows lack the rows that are left out",
         }
         if estimator.group_column is not None:
-            # The numbers of these checks are all different: each row is a series of its own, and
-            # the order of rows tells only where each has a past.
+            # The values in these checks are all different, so each row is its own series, and the
+            # order of rows matters only if a history is carried.
             reasons = reasons if estimator.carry_context else {}
             reasons["check_estimators_pickle"] = "some of the NaN are labels of series"
         return reasons
     reasons = {}
     if estimator.dropout > 0:
-        reasons[WEIGHTS_CHECK] = "each repetition of a row has something else dropped"
+        reasons[WEIGHTS_CHECK] = "each repetition of a row has another dropout mask"
     if estimator.early_stopping:
-        reasons[WEIGHTS_CHECK] = "repetition makes other rows the last ones"
+        reasons[WEIGHTS_CHECK] = "repetition changes the last rows"
         reasons |= dict.fromkeys(PARTIAL_FIT_CHECKS, "partial_fit refuses early_stopping")
     if getattr(estimator, "class_weight", None) == "balanced":
         reasons[WEIGHTS_CHECK] = "classes are balanced by number of rows, as in scikit-learn"
@@ -113,14 +112,15 @@ def expected_failures(estimator):
 checks = parametrize_with_checks([*LSTMS, *WINDOWS], expected_failed_checks=expected_failures).mark
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-# A list, since scikit-learn 1.6 makes a generator, which pytest 9 deprecates.
+# A list, since scikit-learn 1.6 returns a generator, which pytest 9 deprecates.
 @pytest.mark.parametrize(checks.args[0], list(checks.args[1]), **checks.kwargs)
-def test_scikit_learn_check(estimator, check):
+def test_a_scikit_learn_check_passes(estimator, check):
     try:
         check(estimator)
     except SkipTest as skipped:
-        # scikit-learn itself leaves out the one check of a method that we do not have.
+        # scikit-learn skips one check of a method that the estimators do not have.
         if "does not have a decision_function method" not in str(skipped):
             pytest.fail(f"{check} was skipped: {skipped}")
         raise

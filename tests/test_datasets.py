@@ -1,4 +1,4 @@
-"""The data sets that come with sklstm."""
+"""The data sets of sklstm."""
 
 import sys
 from importlib.resources import files
@@ -13,7 +13,7 @@ from sklstm.datasets import load_airline, load_sunspots
 LOADERS = pytest.mark.parametrize("load", [load_airline, load_sunspots])
 
 
-def test_airline():
+def test_airline_has_its_published_values():
     airline = load_airline()
     assert airline.data.shape == (144, 1)
     assert_array_equal(airline.months, np.arange("1949-01", "1961-01", dtype="datetime64[M]"))
@@ -22,7 +22,7 @@ def test_airline():
     assert airline.feature_names == airline.target_names == ["passengers"]
 
 
-def test_sunspots():
+def test_sunspots_has_its_published_values():
     sunspots = load_sunspots()
     assert sunspots.data.shape == (309, 1)
     assert_array_equal(sunspots.years, np.arange(1700, 2009))
@@ -32,7 +32,7 @@ def test_sunspots():
 
 
 @LOADERS
-def test_bunch(load):
+def test_a_bunch_describes_its_data(load):
     bunch = load()
     assert bunch.data.dtype == bunch.target.dtype == np.float64
     assert_array_equal(bunch.data[:, 0], bunch.target)
@@ -43,14 +43,14 @@ def test_bunch(load):
 
 
 @LOADERS
-def test_return_X_y(load):
+def test_return_X_y_returns_data_and_target(load):
     X, y = load(return_X_y=True)
     assert_array_equal(X, load().data)
     assert_array_equal(y, load().target)
 
 
 @LOADERS
-def test_data_and_target_can_be_changed_apart(load):
+def test_data_and_target_do_not_share_memory(load):
     bunch = load()
     bunch.data[:] = 0
     assert bunch.target.any()
@@ -58,7 +58,7 @@ def test_data_and_target_can_be_changed_apart(load):
 
 
 @LOADERS
-def test_as_frame(load):
+def test_as_frame_returns_data_frames(load):
     plain, bunch = load(), load(as_frame=True)
     pd.testing.assert_frame_equal(bunch.data, bunch.frame)
     pd.testing.assert_series_equal(bunch.target, bunch.frame[plain.target_names[0]])
@@ -80,7 +80,7 @@ def test_frames_are_indexed_by_time():
 
 
 @LOADERS
-def test_pandas_is_needed_for_frames_only(load, monkeypatch):
+def test_only_frames_need_pandas(load, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)  # importing it fails
     load()
     with pytest.raises(ImportError, match=rf"{load.__name__} with as_frame=True requires pandas"):

@@ -1,4 +1,4 @@
-"""Displays draw what the estimator holds, in the way of scikit-learn's."""
+"""Displays of the loss curve and of forecasts."""
 
 import subprocess
 import sys
@@ -29,7 +29,7 @@ def fit(cls, **params):
 
 
 @pytest.mark.parametrize("cls", [LSTMRegressor, LSTMClassifier])
-def test_the_loss_curve(cls):
+def test_a_loss_curve_display_draws_the_loss_of_every_epoch(cls):
     model = fit(cls)
     display = LossCurveDisplay.from_estimator(model)
     epochs, loss = display.line_.get_data()
@@ -40,7 +40,7 @@ def test_the_loss_curve(cls):
     assert display.figure_ is display.ax_.figure
 
 
-def test_with_early_stopping_the_score_and_the_best_epoch():
+def test_a_loss_curve_display_draws_the_validation_score_and_the_best_epoch():
     model = fit(LSTMRegressor, early_stopping=True)
     display = LossCurveDisplay.from_estimator(model)
     np.testing.assert_array_equal(display.score_line_.get_ydata(), model.validation_scores_)
@@ -49,7 +49,7 @@ def test_with_early_stopping_the_score_and_the_best_epoch():
     assert labels == ["training loss", "validation score", "best epoch"]
 
 
-def test_on_given_axes_again_and_with_keywords():
+def test_a_loss_curve_display_uses_the_given_axes_and_keywords():
     ax = plt.figure().add_subplot()
     display = LossCurveDisplay.from_estimator(
         fit(LSTMRegressor), ax=ax, name="mine", color="red", label="loss"
@@ -61,7 +61,7 @@ def test_on_given_axes_again_and_with_keywords():
     assert display.plot().ax_ is not ax
 
 
-def test_of_a_pipeline_the_last_step():
+def test_a_loss_curve_display_takes_the_last_step_of_a_pipeline():
     series = np.random.RandomState(0).normal(size=(50, 1))
     model = make_pipeline(StandardScaler(), SlidingWindow(4, lag=1), LSTMRegressor(2, max_iter=2))
     with pytest.warns(UserWarning, match="converged"):
@@ -70,14 +70,14 @@ def test_of_a_pipeline_the_last_step():
     np.testing.assert_array_equal(display.loss_curve, model[-1].loss_curve_)
 
 
-def test_what_cannot_be_drawn():
+def test_a_loss_curve_display_of_another_estimator_raises():
     with pytest.raises(ValueError, match="not fitted"):
         LossCurveDisplay.from_estimator(LSTMRegressor())
     with pytest.raises(TypeError, match="LinearRegression"):
         LossCurveDisplay.from_estimator(LinearRegression().fit(X[:, 0], X[:, 0, 0]))
 
 
-def test_matplotlib_is_asked_for_when_drawing_only():
+def test_only_drawing_needs_matplotlib():
     code = (
         "import sys; sys.modules['matplotlib'] = sys.modules['matplotlib.pyplot'] = None\n"
         "from sklstm import LossCurveDisplay\n"
@@ -88,7 +88,7 @@ def test_matplotlib_is_asked_for_when_drawing_only():
     assert "pip install 'sklstm[plot]'" in result.stdout, result.stderr
 
 
-def test_a_forecast():
+def test_a_forecast_display_draws_values_forecast_interval_and_cutoff():
     y_true, y_pred = np.arange(5.0), np.arange(5.0) + 0.1
     dates = np.datetime64("2020-01-01") + np.arange(5)
     display = ForecastDisplay.from_predictions(
@@ -111,7 +111,7 @@ def test_a_forecast():
     assert labels == ["observed", "LSTM", "interval", "end of training"]
 
 
-def test_a_forecast_of_a_series_has_its_index():
+def test_a_forecast_display_of_a_pandas_series_uses_its_index():
     pd = pytest.importorskip("pandas")
     y = pd.Series([1.0, 2.0], index=pd.period_range("2020", periods=2, freq="Y").to_timestamp())
     display = ForecastDisplay.from_predictions(y, [1.0, np.nan], color="red")
@@ -120,7 +120,7 @@ def test_a_forecast_of_a_series_has_its_index():
     assert display.band_ is display.cutoff_line_ is None
 
 
-def test_a_forecast_of_periods():
+def test_a_forecast_display_accepts_a_period_index():
     pd = pytest.importorskip("pandas")
     y = pd.Series([1.0, 2.0], index=pd.period_range("2020-01", periods=2, freq="M"))
     display = ForecastDisplay.from_predictions(y, y + 1)
@@ -129,7 +129,7 @@ def test_a_forecast_of_periods():
         ForecastDisplay.from_predictions(y, y.set_axis(y.index + 1))
 
 
-def test_a_forecast_that_cannot_be_drawn():
+def test_a_forecast_display_of_inconsistent_arguments_raises():
     with pytest.raises(ValueError, match="both lower and upper"):
         ForecastDisplay.from_predictions([1.0], [1.0], lower=[0.0])
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):

@@ -1,4 +1,4 @@
-"""The code in README.md and docs/ runs and gives what the page says; the API page is complete."""
+"""The code in README.md and docs/ runs and prints what is documented; the API page is complete."""
 
 import contextlib
 import doctest
@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCTEST_OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
-# A fence of Markdown, a directive of reStructuredText, or prompts that stand on their own.
+# A fenced block of Markdown, a directive of reStructuredText, or prompts outside of both.
 BLOCK = re.compile(
     r"^```(?P<fence>\w+)\n(?P<fenced>(?:.*\n)*?)```$"
     r"|^\.\. code-block:: (?P<directive>\w+)\n(?P<indented>(?:[ ]+.*\n|\n)+)"
@@ -37,8 +37,8 @@ PAGES = [
 def run_page(path):
     """Run the Python blocks of a page, in order and in one namespace.
 
-    A block with prompts is a doctest. What any other block prints must be what a block of text
-    right behind it says.
+    A block with prompts is a doctest. If a block of text follows any other block, it must be the
+    output of that block.
     """
     page = read(path)
     namespace = {"__name__": "__main__"}
@@ -53,7 +53,7 @@ def run_page(path):
         if language == "python" and ">>> " in code:
             run_prompts(code, namespace, path, n_lines_before)
         elif language == "python":
-            # Behind as many empty lines, so that a traceback shows the lines of the page.
+            # Empty lines in front, so that a traceback shows the line numbers of the page.
             program = compile("\n" * n_lines_before + code, path, "exec")
             with contextlib.redirect_stdout(io.StringIO()) as output:
                 exec(program, namespace)
@@ -61,7 +61,7 @@ def run_page(path):
 
 
 def run_prompts(code, namespace, path, n_lines_before):
-    """Run a block with prompts; fail with doctest's report, which names file and line."""
+    """Run a block with prompts; fail with the report of doctest, which names file and line."""
     examples = doctest.DocTestParser().get_examples(code)
     test = doctest.DocTest(examples, {}, path.name, str(path), n_lines_before, code)
     test.globs = namespace  # not a copy of it
@@ -71,8 +71,9 @@ def run_prompts(code, namespace, path, n_lines_before):
         pytest.fail(report.getvalue(), pytrace=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_page(path, tmp_path, monkeypatch):
+def test_the_code_of_a_page_prints_the_documented_output(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # some blocks write files
     run_page(path)
 
@@ -125,10 +126,10 @@ def test_run_page_accepts_a_good_page(name, page, tmp_path):
     ],
     ids=["output", "error in md", "no Python", "error in rst", "prompts"],
 )
-def test_run_page_names_file_and_line_of_what_is_wrong(name, page, line, tmp_path):
+def test_run_page_names_file_and_line_of_an_error(name, page, line, tmp_path):
     path = tmp_path / name
     path.write_text(page, encoding="utf-8")
-    with pytest.raises(BaseException) as error:  # noqa: PT011 - pytest.fail is no Exception
+    with pytest.raises(BaseException) as error:  # noqa: PT011 - pytest.fail raises no Exception
         run_page(path)
     *_, last = error.traceback
     report = f"{error.value}\n{last.path}, line {last.lineno + 1}"
@@ -136,7 +137,7 @@ def test_run_page_names_file_and_line_of_what_is_wrong(name, page, line, tmp_pat
 
 
 def listed_names(page):
-    """Names that the API page lists, by module."""
+    """Return the names that the API page lists, by module."""
     parts = re.split(r"^\.\. currentmodule:: (\S+)$", page, flags=re.MULTILINE)[1:]
     return {
         module: [
@@ -150,13 +151,13 @@ def listed_names(page):
 @pytest.mark.parametrize(
     "module", ["sklstm", "sklstm.nn", "sklstm.datasets", "sklstm.interop", "sklstm.runtime"]
 )
-def test_api_page_lists_what_is_public(module):
+def test_the_api_page_lists_the_public_names(module):
     listed = listed_names(read(ROOT / "docs" / "api.rst"))[module]
     assert sorted(listed) == sorted(importlib.import_module(module).__all__)
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
-def test_make_has_the_targets_that_are_named(name):
+def test_the_make_targets_in_the_text_exist(name):
     named = set(re.findall(r"^make ([\w-]+)|`make ([\w-]+)`", read(ROOT / name), re.MULTILINE))
     targets = set(re.findall(r"^([\w-]+):", read(ROOT / "Makefile"), re.MULTILINE))
     assert {"".join(pair) for pair in named} <= targets

@@ -1,95 +1,107 @@
-"""What windows and a large X cost in memory: a batch at a time, never all of it at once.
+"""Windows and a large X take the memory of a batch, not that of a copy of all samples.
 
-The code runs in a process of its own, whose peak memory the operating system measures.
+NumPy reports its allocations to tracemalloc, so the peak of the memory is the same in every run.
+Memory maps are not allocations and do not count.
 """
 
-import json
-import sys
+import tracemalloc
 
-import pytest
-from support.data import run_python
-
-pytest.importorskip("resource", reason="only Unix measures the peak memory of a process")
-
-SIZE = 8 * 4000 * 100 * 64  # 205 MB: what each of the two below takes as an array of float64
-
-# 4000 windows of 100 rows. Neighbours share all rows but one.
-WINDOWS = """
-series = np.random.RandomState(0).normal(size=(4000, 64))
-y = series[:, 0]
-windows = SlidingWindow(100)
-pipeline = make_pipeline(windows, LSTMRegressor(2, max_iter=1))
-"""
-FRUGAL_WITH_WINDOWS = [
-    "windows.fit_transform(series)",
-    "pipeline.fit(series, y)",
-    "pipeline.predict(series)",
-    "pipeline.set_params(lstmregressor__early_stopping=True).fit(series, y)",
-    "windows.set_params(carry_context=True).fit_transform(series)",
-    "windows.fit(series[:2000]).transform(series[2000:])",
-    "windows.transform(series)",
-    "windows.partial_fit(series[2000:3000]).transform(series[3000:])",
-    "windows.set_params(group_column=0).fit_transform(np.c_[np.zeros(4000), series])",
-]
-COPY_OF_WINDOWS = "np.ascontiguousarray(windows.fit_transform(series))"
-
-# 4000 sequences of 100 steps in numbers of one byte, which become eight.
-BYTES = """
-X = np.random.RandomState(0).randint(0, 100, size=(4000, 100, 64), dtype=np.int8)
-y = X[:, -1, 0]
-np.save("X.npy", X)
-model = LSTMRegressor(2, max_iter=1)
-"""
-FRUGAL_WITH_BYTES = [
-    "model.fit(X, y)",
-    "model.partial_fit(X, y)",
-    "model.predict(X)",
-    "model.fit(list(X), y)",
-    "model.fit(np.load('X.npy', mmap_mode='r'), y)",
-]
-COPY_OF_BYTES = "X.astype(np.float64)"
-
-SCRIPT = """
-import json, resource, sys, warnings
 import numpy as np
+import pytest
 from sklearn.pipeline import make_pipeline
+
 from sklstm import LSTMRegressor, SlidingWindow
-warnings.simplefilter("ignore")  # one epoch is not enough to converge
-code, actions = sys.argv[1], sys.argv[2:]
 
-def peak():
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size if sys.platform == "darwin" else 1024 * size
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
-exec(code)
-# What is loaded or allocated once, however much there is of X.
-few = np.zeros((300, 100, 64))
-LSTMRegressor(2, max_iter=1).fit(few, few[:, 0, 0]).predict(few)
-del few
-start = peak()
-growth = []
-for action in actions:
-    exec(action)
-    growth.append(peak() - start)
-print(json.dumps(growth))
-"""
-
-# Linux lets a process inherit the peak of the one that starts it. This one is small.
-STARTER = "import subprocess, sys; sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+N_SAMPLES, N_TIMESTEPS, N_FEATURES = 4000, 100, 64
+SIZE = 8 * N_SAMPLES * N_TIMESTEPS * N_FEATURES  # bytes of all samples in float64, 205 MB
 
 
-@pytest.mark.parametrize(
-    ("setup", "frugal", "copy"),
-    [
-        (WINDOWS, FRUGAL_WITH_WINDOWS, COPY_OF_WINDOWS),
-        (BYTES, FRUGAL_WITH_BYTES, COPY_OF_BYTES),
-    ],
-    ids=["windows", "bytes"],
-)
-def test_memory_is_that_of_a_batch(setup, frugal, copy, tmp_path):
-    command = [sys.executable, "-c", SCRIPT, setup, *frugal, copy]
-    *growth, growth_of_copy = json.loads(run_python("-c", STARTER, *command, cwd=tmp_path))
-    # The last is there to show that a copy would be seen.
-    assert growth_of_copy > 0.9 * SIZE
-    bound = SIZE / 4
-    assert {action: size for action, size in zip(frugal, growth, strict=True) if size > bound} == {}
+def peak_of(action, *arguments):
+    """Return how many bytes a call allocates at most at a time."""
+    tracemalloc.start()
+    try:
+        action(*arguments)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+# Windows of a series: neighbours share all rows but one.
+
+SERIES = np.random.RandomState(0).normal(size=(N_SAMPLES, N_FEATURES))
+Y = SERIES.sum(axis=1)
+
+
+def windows(**params):
+    return SlidingWindow(N_TIMESTEPS, **params)
+
+
+def fit_on_windows(series, **params):
+    lstm = LSTMRegressor(2, max_iter=1, **params)
+    return make_pipeline(windows(), lstm).fit(series, Y)
+
+
+def transform_later_rows(series):
+    window = windows(carry_context=True).fit(series[:2000])
+    window.transform(series[2000:])
+    window.partial_fit(series[2000:3000]).transform(series[3000:])
+
+
+WITH_WINDOWS = {
+    "fit_transform": lambda series: windows().fit_transform(series),
+    "fit": fit_on_windows,
+    "fit with early stopping": lambda series: fit_on_windows(series, early_stopping=True),
+    "predict": lambda series: fit_on_windows(series).predict(series),
+    "carry_context": lambda series: windows(carry_context=True).fit_transform(series),
+    "later rows": transform_later_rows,
+    "group_column": lambda series: windows(carry_context=True, group_column=0).fit_transform(
+        np.c_[np.zeros(N_SAMPLES), series]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITH_WINDOWS)
+def test_windows_take_the_memory_of_a_batch(name):
+    assert peak_of(WITH_WINDOWS[name], SERIES) < SIZE / 4
+
+
+def test_the_peak_of_a_copy_of_all_windows_is_measured():
+    copy_all = lambda series: np.ascontiguousarray(windows().fit_transform(series))  # noqa: E731
+    assert peak_of(copy_all, SERIES) > 0.9 * SIZE
+
+
+# Sequences of integers of one byte, which the network computes with in float64.
+
+
+@pytest.fixture(scope="module")
+def integers():
+    shape = N_SAMPLES, N_TIMESTEPS, N_FEATURES
+    return np.random.RandomState(0).randint(0, 100, size=shape, dtype=np.int8)
+
+
+def fit_on_memory_map(X, path):
+    np.save(path, X)
+    LSTMRegressor(2, max_iter=1).fit(np.load(path, mmap_mode="r"), Y)
+
+
+WITH_INTEGERS = {
+    "fit": lambda X, path: LSTMRegressor(2, max_iter=1).fit(X, Y),
+    "partial_fit": lambda X, path: LSTMRegressor(2).partial_fit(X, Y),
+    "predict": lambda X, path: LSTMRegressor(2).partial_fit(X[:10], Y[:10]).predict(X),
+    "list": lambda X, path: LSTMRegressor(2, max_iter=1).fit(list(X), Y),
+    "memory map": fit_on_memory_map,
+}
+
+
+@pytest.mark.parametrize("name", WITH_INTEGERS)
+def test_a_large_x_takes_the_memory_of_a_batch(name, integers, tmp_path):
+    assert peak_of(WITH_INTEGERS[name], integers, tmp_path / "X.npy") < SIZE / 4
+
+
+def test_the_peak_of_a_conversion_of_all_integers_is_measured(integers):
+    assert peak_of(integers.astype, np.float64) > 0.9 * SIZE

@@ -1,4 +1,4 @@
-"""What gets installed: lazy imports, public names, the oldest versions, the wheel."""
+"""The package: lazy imports, public names, the oldest supported versions, the wheel."""
 
 import subprocess
 import sys
@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[1]
 
 
 def run_python(code, *args):
-    """Run code in a fresh interpreter, in which every warning is an error."""
+    """Run code in a new process, in which every warning is an error."""
     subprocess.run([sys.executable, "-W", "error", "-c", code, *args], check=True, cwd=ROOT)
 
 
-def test_the_lstm_needs_numpy_alone():
+def test_sklstm_nn_needs_numpy_alone():
     run_python("""
 import sys
 
@@ -36,11 +36,11 @@ try:
 except ModuleNotFoundError:
     pass
 else:
-    raise AssertionError("the block does not work")
+    raise AssertionError("scikit-learn is not blocked")
 """)
 
 
-def test_importing_the_package_imports_nothing_else():
+def test_importing_sklstm_imports_no_dependency():
     run_python("""
 import sys
 import sklstm
@@ -51,24 +51,25 @@ assert sklstm.datasets.load_airline().data.shape == (144, 1)
 
 
 @pytest.mark.parametrize("name", sklstm.__all__)
-def test_public_names(name):
+def test_a_public_name_can_be_imported_and_listed(name):
     assert getattr(sklstm, name) is not None
     assert name in dir(sklstm)
 
 
-def test_unknown_name():
+def test_an_unknown_name_raises():
     with pytest.raises(AttributeError, match="module 'sklstm' has no attribute 'GRURegressor'"):
         sklstm.GRURegressor  # noqa: B018
 
 
-def test_the_oldest_versions_are_those_that_are_tested():
+def test_the_oldest_supported_versions_are_tested():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     tested = (ROOT / "tests" / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
     for requirement in project["dependencies"]:
         assert requirement.replace(">=", "==") + ".0" in tested
 
 
-def test_wheel(tmp_path):
+@pytest.mark.slow
+def test_the_wheel_contains_the_package_its_data_and_the_licence(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, check=True, capture_output=True, cwd=ROOT)
     (wheel,) = tmp_path.glob("*.whl")

@@ -1,4 +1,4 @@
-"""The estimators inside scikit-learn's pipelines, searches and ensembles."""
+"""The estimators in scikit-learn's pipelines, searches and ensembles."""
 
 import pickle
 
@@ -30,7 +30,7 @@ from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-# A series with a period of 8 rows, and what follows each row.
+# A series with a period of 8 rows, and its next value for each row.
 time = np.arange(121)
 series = np.column_stack([np.sin(2 * np.pi * time / 8), np.random.RandomState(0).normal(size=121)])
 SERIES, NEXT = 10 * series[:-1] + 50, 10 * series[1:, 0] + 50
@@ -38,7 +38,7 @@ RISING = np.where(NEXT > SERIES[:, 0], "rise", "fall")
 
 
 def forecaster(cls=LSTMRegressor, **params):
-    """Return a pipeline on a raw series that trains in a blink."""
+    """Return a pipeline on a raw series that trains quickly."""
     params = {"hidden_layer_sizes": 6, "max_iter": 5, "learning_rate_init": 0.02} | params
     return make_pipeline(
         StandardScaler(), SlidingWindow(4), cls(batch_size=16, random_state=0, **params)
@@ -56,28 +56,29 @@ both = pytest.mark.parametrize("cls", [LSTMRegressor, LSTMClassifier])
 
 
 @both
-def test_cross_validation_on_a_raw_series(cls):
+def test_cross_validation_on_a_raw_series_gives_good_scores(cls):
     pipeline = forecaster(cls, max_iter=60)
     scores = cross_val_score(pipeline, SERIES, targets(cls), cv=TimeSeriesSplit(3))
     assert scores.shape == (3,)
     assert scores[-1] > 0.8
 
 
-def test_a_grid_search_over_the_window():
+def test_a_grid_search_finds_the_window_size():
     search = GridSearchCV(
         forecaster(max_iter=40),
         {"slidingwindow__window_size": [1, 4], "lstmregressor__hidden_layer_sizes": [2, (6,)]},
         cv=TimeSeriesSplit(2),
     )
     search.fit(SERIES, NEXT)
-    # One row of a sine does not tell whether it rises or falls.
+    # One row of a sine does not determine whether it rises or falls.
     assert search.best_params_["slidingwindow__window_size"] == 4
     assert search.predict(SERIES).shape == (120,)
     assert search.best_estimator_[-1].n_features_in_ == 2
 
 
+@pytest.mark.slow
 @both
-def test_two_jobs_give_the_bits_of_one(cls):
+def test_two_jobs_give_the_same_bits_as_one(cls):
     grid = {"slidingwindow__window_size": [2, 3], f"{cls.__name__.lower()}__alpha": [0.0, 1.0]}
     searches = [
         GridSearchCV(
@@ -93,8 +94,9 @@ def test_two_jobs_give_the_bits_of_one(cls):
     np.testing.assert_array_equal(outputs(one, SERIES), outputs(two, SERIES))
 
 
+@pytest.mark.slow
 @both
-def test_estimators_fitted_in_workers_are_those_fitted_here(cls):
+def test_estimators_fitted_in_workers_have_the_same_bits(cls):
     results = [
         cross_validate(
             forecaster(cls, hidden_layer_sizes=(16, 8)),
@@ -112,7 +114,7 @@ def test_estimators_fitted_in_workers_are_those_fitted_here(cls):
 
 @both
 @pytest.mark.parametrize("form", ["dense", "missing", "ragged"])
-def test_cross_validation_of_sequences(cls, form):
+def test_cross_validation_predictions_equal_fits_by_hand(cls, form):
     X = make_sequences(form)
     y = make_target(cls, X)
     cv = KFold(4) if cls is LSTMRegressor else StratifiedKFold(4)
@@ -125,36 +127,36 @@ def test_cross_validation_of_sequences(cls, form):
 
 
 @both
-def test_a_search_over_sequences(cls):
+def test_a_grid_search_accepts_ragged_sequences(cls):
     X = make_sequences("ragged")
     search = GridSearchCV(quick(cls), {"hidden_layer_sizes": [2, (3, 2)]}, cv=3)
     search.fit(X, make_target(cls, X))
     assert len(search.predict(X)) == len(X)
 
 
-# Other estimators around ours.
+# Meta-estimators.
 
 
-def test_a_transformed_target():
+def test_a_transformed_target_equals_transforming_by_hand():
     transformed = TransformedTargetRegressor(forecaster(), func=np.log, inverse_func=np.exp)
     expected = np.exp(forecaster().fit(SERIES, np.log(NEXT)).predict(SERIES))
     np.testing.assert_allclose(transformed.fit(SERIES, NEXT).predict(SERIES), expected)
 
 
-def test_a_transformed_target_of_two_outputs():
+def test_a_transformed_target_can_have_two_outputs():
     both_series = np.column_stack([NEXT, SERIES[:, 1] ** 2])
     transformed = TransformedTargetRegressor(forecaster(), transformer=StandardScaler())
     assert transformed.fit(SERIES, both_series).predict(SERIES).shape == (120, 2)
 
 
-def test_stacking_with_a_linear_model():
+def test_stacking_with_a_linear_model_gives_a_good_score():
     lags = make_pipeline(SlidingWindow(4, padding="edge", flatten=True), Ridge())
     stack = StackingRegressor([("lstm", forecaster(max_iter=40)), ("lags", lags)], Ridge(), cv=3)
     assert stack.fit(SERIES, NEXT).score(SERIES, NEXT) > 0.9
 
 
 @both
-def test_stacking_over_sequences(cls):
+def test_stacking_accepts_sequences(cls):
     X = make_sequences("dense")
     y = make_target(cls, X)
     stacking = StackingRegressor if cls is LSTMRegressor else StackingClassifier
@@ -163,7 +165,7 @@ def test_stacking_over_sequences(cls):
 
 
 @pytest.mark.parametrize("form", ["dense", "ragged"])
-def test_a_vote_is_the_mean_of_probabilities(form):
+def test_soft_voting_averages_the_probabilities(form):
     X = make_sequences(form)
     y = make_target(LSTMClassifier, X)
     members = [(f"seed{seed}", quick(LSTMClassifier, random_state=seed)) for seed in range(3)]
@@ -174,21 +176,21 @@ def test_a_vote_is_the_mean_of_probabilities(form):
 
 
 @pytest.mark.parametrize("method", ["sigmoid", "isotonic"])
-def test_calibration(method):
+def test_calibrated_probabilities_sum_to_one(method):
     calibrated = CalibratedClassifierCV(forecaster(LSTMClassifier), method=method, cv=2)
     p = calibrated.fit(SERIES, RISING).predict_proba(SERIES)
     assert p.shape == (120, 2)
     np.testing.assert_allclose(p.sum(axis=1), 1)
 
 
-def test_calibration_of_sequences():
+def test_calibration_accepts_sequences():
     X = make_sequences("dense", n_samples=40)
     y = make_target(LSTMClassifier, X)
     p = CalibratedClassifierCV(quick(LSTMClassifier), cv=2).fit(X, y).predict_proba(X)
     assert p.shape == (40, 3)
 
 
-def test_one_estimator_for_each_output():
+def test_multi_output_regressor_fits_each_output_separately():
     Y = np.column_stack([NEXT, SERIES[:, 1] ** 2])
     several = MultiOutputRegressor(forecaster()).fit(SERIES, Y)
     np.testing.assert_array_equal(
@@ -200,7 +202,7 @@ def test_one_estimator_for_each_output():
 
 
 @both
-def test_weights_are_routed_through_a_pipeline_in_a_search(cls):
+def test_sample_weights_are_routed_through_a_search_and_a_pipeline(cls):
     y, weights = targets(cls), np.linspace(0.1, 2, 120)
     cv = TimeSeriesSplit(2)
     with config_context(enable_metadata_routing=True):
@@ -226,7 +228,7 @@ def test_weights_are_routed_through_a_pipeline_in_a_search(cls):
 
 
 @both
-def test_weights_that_were_not_asked_for_are_refused(cls):
+def test_sample_weights_that_were_not_requested_raise(cls):
     with config_context(enable_metadata_routing=True):
         search = GridSearchCV(forecaster(cls), {"slidingwindow__window_size": [2]}, cv=2)
         with pytest.raises(ValueError, match="sample_weight"):
@@ -234,13 +236,13 @@ def test_weights_that_were_not_asked_for_are_refused(cls):
 
 
 @both
-def test_partial_fit_can_ask_for_weights(cls):
+def test_partial_fit_can_request_sample_weights(cls):
     with config_context(enable_metadata_routing=True):
         estimator = cls().set_partial_fit_request(sample_weight=True)
         assert estimator.get_metadata_routing().partial_fit.requests["sample_weight"] is True
 
 
-def test_weights_by_the_name_of_the_step():
+def test_sample_weights_can_be_passed_by_the_name_of_the_step():
     weights = np.linspace(0.1, 2, 120)
     pipeline = forecaster().fit(SERIES, NEXT, lstmregressor__sample_weight=weights)
     X = pipeline[:-1].transform(SERIES)
@@ -263,8 +265,9 @@ np.savez("answers.npz", *(pipeline.predict(series) for pipeline in (pickled, map
 """
 
 
+@pytest.mark.slow
 @both
-def test_a_saved_pipeline_in_another_process(cls, tmp_path):
+def test_a_saved_pipeline_predicts_the_same_bits_in_another_process(cls, tmp_path):
     pipeline = forecaster(cls).fit(SERIES, targets(cls))
     (tmp_path / "pipeline.pickle").write_bytes(pickle.dumps(pipeline))
     joblib.dump(pipeline, tmp_path / "pipeline.joblib")
@@ -277,7 +280,7 @@ def test_a_saved_pipeline_in_another_process(cls, tmp_path):
 
 
 @both
-def test_clone_copies_parameters_alone(cls):
+def test_clone_copies_only_parameters(cls):
     pipeline = forecaster(cls, hidden_layer_sizes=(3, 2), dtype="float32").fit(SERIES, targets(cls))
     copied = clone(pipeline)
     assert repr(copied.get_params()) == repr(pipeline.get_params())
@@ -285,7 +288,7 @@ def test_clone_copies_parameters_alone(cls):
 
 
 @both
-def test_every_parameter_is_listed_and_checked(cls):
+def test_every_parameter_has_a_constraint(cls):
     estimator = cls()
     assert set(estimator.get_params()) == set(cls._parameter_constraints)
     assert isinstance(Pipeline([("lstm", estimator)])._repr_html_(), str)

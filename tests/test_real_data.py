@@ -1,6 +1,6 @@
-"""Forecasts and classifications of real series, against what simple models reach on them.
+"""Forecasts and classifications of real series, compared with simple models.
 
-Sizes and epochs are chosen, on the training rows; everything else is as a user gets it.
+Sizes and numbers of epochs were chosen on the training rows; the other parameters are defaults.
 """
 
 import numpy as np
@@ -15,7 +15,10 @@ from support.real_data import load_italy_power_demand, load_spoken_digits
 from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 from sklstm.datasets import load_airline, load_sunspots
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 def forecast(series, n_test, window_size, estimator, **window_params):
@@ -31,7 +34,7 @@ def mean_error(true, forecasts):
     return np.mean([root_mean_squared_error(true, one) for one in forecasts])
 
 
-def test_sunspots_one_year_ahead():
+def test_sunspots_one_year_ahead_are_close_to_ridge_and_better_than_naive():
     _, y = load_sunspots(return_X_y=True)
     n_test = 60
     true, before = y[-n_test:], y[-n_test - 1 : -1]
@@ -44,7 +47,7 @@ def test_sunspots_one_year_ahead():
     assert mean_error(true, lstm) < 0.75 * root_mean_squared_error(true, before)
 
 
-def test_airline_one_month_ahead_as_log_differences():
+def test_airline_one_month_ahead_is_close_to_ridge_and_better_than_naive():
     _, passengers = load_airline(return_X_y=True)
     n_test = 36
     true, before = passengers[-n_test:], passengers[-n_test - 1 : -1]
@@ -63,7 +66,7 @@ def test_airline_one_month_ahead_as_log_differences():
     assert lstm_error < 0.75 * root_mean_squared_error(true, seasonal_naive)
 
 
-def test_italy_power_demand():
+def test_italy_power_demand_is_better_than_logistic_regression():
     X, y, X_test, y_test = load_italy_power_demand()
     logistic = make_pipeline(StandardScaler(), LogisticRegression()).fit(X[:, :, 0], y)
     scores = [
@@ -75,13 +78,13 @@ def test_italy_power_demand():
 
 
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
-def test_quantiles_of_power_demand_are_those_of_days_not_seen(quantile):
+def test_quantiles_of_power_demand_hold_on_test_days(quantile):
     X, _, X_test, _ = load_italy_power_demand()
     days = np.concatenate([X, X_test])
     # The last hour from the hours up to six before it.
     train, test = train_test_split(days, test_size=400, random_state=0)
     params = {"loss": "quantile", "quantile": quantile, "learning_rate": "cosine", "max_iter": 30}
-    shares = [
+    fractions = [
         np.mean(
             test[:, -1, 0]
             < LSTMRegressor(8, random_state=seed, **params)
@@ -90,11 +93,11 @@ def test_quantiles_of_power_demand_are_those_of_days_not_seen(quantile):
         )
         for seed in range(3)
     ]
-    # Of 400 draws the share has a standard deviation of 0.015 to 0.025.
-    assert np.mean(shares) == pytest.approx(quantile, abs=0.03)
+    # The fraction of 400 draws has a standard deviation of 0.015 to 0.025.
+    assert np.mean(fractions) == pytest.approx(quantile, abs=0.03)
 
 
-def test_spoken_digits_of_unequal_lengths():
+def test_spoken_digits_are_better_than_logistic_regression_on_summaries():
     X, y = load_spoken_digits()
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.2, random_state=0, stratify=y)
     scaler = StandardScaler().fit(np.concatenate(X))
@@ -107,7 +110,7 @@ def test_spoken_digits_of_unequal_lengths():
 
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     logistic_score = logistic.fit(summarise(X), y).score(summarise(X_test), y_test)
-    # Two seeds: after few epochs a single one depends on the rounding of the machine.
+    # Two seeds: after few epochs, a single score depends on the rounding of the machine.
     scores = [
         LSTMClassifier(64, max_iter=20, random_state=seed).fit(X, y).score(X_test, y_test)
         for seed in range(2)

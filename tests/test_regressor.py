@@ -1,4 +1,4 @@
-"""LSTMRegressor: the target's scale, its shapes, several outputs."""
+"""LSTMRegressor: the scale and the shape of the target, several outputs."""
 
 import numpy as np
 import pytest
@@ -24,13 +24,13 @@ def raw_outputs(estimator, X):
     return np.array([network(sequence, estimator.coefs_, estimator.intercepts_) for sequence in X])
 
 
-def test_predictions_are_the_network_in_units_of_the_target():
+def test_predictions_are_raw_outputs_in_the_units_of_the_target():
     estimator = regressor().fit(X, y)
     expected = raw_outputs(estimator, X)[:, 0] * y.std() + y.mean()
     np.testing.assert_allclose(estimator.predict(X), expected, rtol=1e-12)
 
 
-def test_without_normalize_y_predictions_are_the_network():
+def test_without_normalize_y_predictions_are_raw_outputs():
     estimator = regressor(normalize_y=False).fit(X, y)
     np.testing.assert_allclose(estimator.predict(X), raw_outputs(estimator, X)[:, 0], rtol=1e-12)
 
@@ -47,14 +47,14 @@ def test_predictions_have_the_shape_of_the_target(shape, normalize_y):
     assert estimator.predict(X).shape == shape
 
 
-def test_a_single_column_is_learned_like_a_vector():
+def test_a_target_of_one_column_gives_the_fit_of_a_vector():
     column = regressor().fit(X, y[:, np.newaxis])
     assert_same_fit(column, regressor().fit(X, y))
 
 
 @settings(max_examples=20)
 @given(scale=st.floats(1e-3, 1e6), shift=st.floats(-1e3, 1e3))
-def test_a_fit_follows_the_units_of_the_target(scale, shift):
+def test_predictions_scale_and_shift_with_the_target(scale, shift):
     plain = regressor().fit(X, y).predict(X)
     other = regressor().fit(X, scale * y + shift * scale).predict(X)
     expected = scale * plain + shift * scale
@@ -62,20 +62,20 @@ def test_a_fit_follows_the_units_of_the_target(scale, shift):
 
 
 @pytest.mark.parametrize("magnitude", [1e-150, 1e150])
-def test_a_target_of_any_magnitude_is_learned(magnitude):
+def test_predictions_scale_with_targets_of_extreme_magnitude(magnitude):
     plain = regressor().fit(X, y).predict(X)
     other = regressor().fit(X, magnitude * y).predict(X)
     np.testing.assert_allclose(other, magnitude * plain, rtol=1e-7)
 
 
-def test_each_output_has_a_scale_of_its_own():
+def test_each_output_is_standardised_separately():
     estimator = regressor().fit(X, Y)
     other = regressor().fit(X, Y * [1e-3, 1e3] + [7, -7])
     expected = estimator.predict(X) * [1e-3, 1e3] + [7, -7]
     np.testing.assert_allclose(other.predict(X), expected, rtol=1e-7)
 
 
-def test_the_loss_of_several_outputs_is_their_mean():
+def test_the_loss_is_averaged_over_outputs():
     estimator = regressor(batch_size=20, alpha=0.0).fit(X, Y)
     target = (Y - Y.mean(axis=0)) / Y.std(axis=0)
     expected = objective(
@@ -84,14 +84,14 @@ def test_the_loss_of_several_outputs_is_their_mean():
     assert estimator.partial_fit(X, Y).loss_ == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_first_partial_fit_fixes_the_scale_of_the_target():
+def test_the_first_partial_fit_determines_the_scale_of_the_target():
     estimator = regressor().partial_fit(X, y)
     estimator.partial_fit(X, 100 * y + 1000)
     expected = raw_outputs(estimator, X)[:, 0] * y.std() + y.mean()
     np.testing.assert_allclose(estimator.predict(X), expected, rtol=1e-12)
 
 
-def test_weights_count_in_the_scale_of_the_target():
+def test_the_scale_of_the_target_is_weighted():
     weights = np.linspace(0, 1, len(y))
     estimator = regressor().fit(X, y, sample_weight=weights)
     mean = np.average(y, weights=weights)
@@ -107,7 +107,7 @@ def test_a_constant_target_is_learned(constant):
     np.testing.assert_allclose(estimator.predict(X), constant, atol=0.02, rtol=1e-12)
 
 
-def test_one_output_may_be_constant():
+def test_one_of_several_outputs_can_be_constant():
     Y_constant = np.column_stack([y, np.full(20, 5.0)])
     predictions = regressor(max_iter=100, learning_rate_init=0.01).fit(X, Y_constant).predict(X)
     np.testing.assert_allclose(predictions[:, 1], 5.0, atol=0.2)
@@ -115,21 +115,21 @@ def test_one_output_may_be_constant():
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool, np.float32, object])
-def test_targets_of_any_real_type(dtype):
+def test_targets_can_be_of_any_real_dtype(dtype):
     target = (10 * np.abs(y)).astype(int).astype(dtype)
     estimator = regressor().fit(X, target)
     assert_same_fit(estimator, regressor().fit(X, target.astype(float)))
     assert estimator.predict(X).dtype == np.float64
 
 
-def test_float32_predictions_of_a_float64_target():
+def test_float32_predictions_of_a_float64_target_are_close():
     target = 1e6 + y
     single = regressor().fit(X.astype(np.float32), target).predict(X)
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, regressor().fit(X, target).predict(X), rtol=1e-6)
 
 
-def test_learns_the_sum_of_a_sequence():
+def test_a_regressor_learns_the_sum_of_a_sequence():
     many = make_sequences("dense", n_samples=400, n_timesteps=4, n_features=1)
     total = many.sum(axis=(1, 2))
     estimator = LSTMRegressor(16, max_iter=60, learning_rate_init=0.01, random_state=0)

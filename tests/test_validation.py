@@ -1,4 +1,4 @@
-"""Bad input: each gives a clear error, and changes nothing."""
+"""Invalid input raises an error that names it, and changes nothing."""
 
 import copy
 from functools import cache, partial
@@ -36,7 +36,7 @@ def _fitted(cls, kind):
 
 
 def estimators_in_any_state(cls, kind="dense"):
-    """Give estimators that were not fitted, fitted, and that will go on."""
+    """Yield an unfitted estimator, a fitted one, and one with warm_start."""
     yield quick(cls)
     yield copy.deepcopy(_fitted(cls, kind))
     yield copy.deepcopy(_fitted(cls, kind)).set_params(warm_start=True)
@@ -46,8 +46,8 @@ def target_for(cls, n_samples):
     return np.arange(n_samples) % 2 if cls is LSTMClassifier else np.arange(float(n_samples))
 
 
-def assert_refused(cls, X, error, message, *, y=None, kind="dense", predict=True, **params):
-    """Every method that takes X refuses it, and nothing has changed then."""
+def assert_raises(cls, X, error, message, *, y=None, kind="dense", predict=True, **params):
+    """Every method that takes X raises and changes nothing."""
     if y is None:
         y = target_for(cls, len(X) if hasattr(X, "__len__") else N)
     for estimator in estimators_in_any_state(cls, kind):
@@ -63,7 +63,7 @@ def assert_refused(cls, X, error, message, *, y=None, kind="dense", predict=True
                         getattr(estimator, method)(X)
 
 
-# X that is not sequences.
+# Invalid X.
 
 
 @both
@@ -110,7 +110,7 @@ def assert_refused(cls, X, error, message, *, y=None, kind="dense", predict=True
         "1-D ragged objects",
     ],
 )
-def test_what_is_not_sequences(cls, X, message):
+def test_x_that_is_not_sequences_raises(cls, X, message):
     estimator = quick(cls)
     y = target_for(cls, len(X) if hasattr(X, "__len__") else N)
     for call in (estimator.fit, lambda X, y: partial_fit(estimator, X, y)):
@@ -119,14 +119,14 @@ def test_what_is_not_sequences(cls, X, message):
 
 
 @both
-def test_sparse_matrices(cls):
+def test_sparse_x_raises(cls):
     with pytest.raises(TypeError, match="Sparse data was passed"):
         quick(cls).fit(sp.csr_array(FLAT), target_for(cls, N))
 
 
 @both
 @pytest.mark.parametrize(("X", "kind"), [(DENSE, "dense"), (RAGGED, "ragged"), (FLAT, "flat")])
-def test_one_sample_is_enough_to_go_on_or_predict_but_not_to_fit(cls, X, kind):
+def test_fit_requires_two_samples_but_partial_fit_and_predict_one(cls, X, kind):
     one = X[:1]
     for estimator in estimators_in_any_state(cls, kind):
         y = make_target(cls, X)[:1]
@@ -139,7 +139,7 @@ def test_one_sample_is_enough_to_go_on_or_predict_but_not_to_fit(cls, X, kind):
     assert len(estimator.predict(one)) == 1
 
 
-# Shapes that differ from those fitted.
+# X of another shape than in fit.
 
 
 @both
@@ -156,7 +156,7 @@ def test_one_sample_is_enough_to_go_on_or_predict_but_not_to_fit(cls, X, kind):
         ("flat", FLAT[:, :4], "X has 4 features, but LSTM.* is expecting 5"),
     ],
 )
-def test_another_shape_than_was_fitted(cls, kind, other, message):
+def test_another_shape_than_in_fit_raises(cls, kind, other, message):
     y = make_target(cls, other)
     estimator = copy.deepcopy(_fitted(cls, kind))
     warm = copy.deepcopy(estimator).set_params(warm_start=True)
@@ -171,13 +171,13 @@ def test_another_shape_than_was_fitted(cls, kind, other, message):
 
 
 @both
-def test_timesteps_must_divide_the_columns(cls):
-    assert_refused(cls, FLAT, ValueError, "5 columns, which timesteps=3", kind="flat", timesteps=3)
+def test_timesteps_that_do_not_divide_the_columns_raise(cls):
+    assert_raises(cls, FLAT, ValueError, "5 columns, which timesteps=3", kind="flat", timesteps=3)
 
 
 @both
 @pytest.mark.parametrize("timesteps", [None, 1, 2, 10])
-def test_timesteps_may_not_change_what_a_step_is(cls, timesteps):
+def test_changed_timesteps_raise(cls, timesteps):
     rows = DENSE.reshape(N, 10)
     y = make_target(cls, DENSE)
     estimator = quick(cls, timesteps=5).fit(rows, y)
@@ -193,11 +193,11 @@ def test_timesteps_may_not_change_what_a_step_is(cls, timesteps):
     assert len(estimator.set_params(timesteps=5).predict(rows)) == N
 
 
-# Values that are no numbers.
+# Values that are not finite numbers.
 
 
 def put(value, form, sample=3, step=2, feature=1):
-    """Return sequences of one form in which a single value is bad."""
+    """Return sequences of one form with a single invalid value."""
     X = [sequence.astype(object if isinstance(value, str) else None) for sequence in DENSE]
     X[sample] = X[sample].astype(np.result_type(np.asarray(value), X[sample]))
     X[sample][step, feature] = value
@@ -219,9 +219,9 @@ PLACE = "sample 3, timestep 2"
         ("seven", "could not convert string to float: 'seven'"),
     ],
 )
-def test_a_bad_value_is_named_with_its_place(cls, form, value, message):
+def test_the_error_names_the_place_of_an_invalid_value(cls, form, value, message):
     X = put(value, form)
-    assert_refused(cls, X, ValueError, f"(?s){PLACE}.*{message}|{message}.*{PLACE}")
+    assert_raises(cls, X, ValueError, f"(?s){PLACE}.*{message}|{message}.*{PLACE}")
 
 
 @both
@@ -233,27 +233,27 @@ def test_a_bad_value_is_named_with_its_place(cls, form, value, message):
         ("seven", "could not convert string to float: 'seven'"),
     ],
 )
-def test_a_bad_value_of_a_row_is_named_with_its_place(cls, value, message):
+def test_the_error_names_the_place_of_an_invalid_value_in_a_2d_x(cls, value, message):
     X = put(value, "dense")[:, :, 1]
     match = f"(?s){PLACE}.*{message}|{message}.*{PLACE}"
-    assert_refused(cls, X, ValueError, match, kind="flat")
+    assert_raises(cls, X, ValueError, match, kind="flat")
 
 
 @both
 @pytest.mark.parametrize("value", [np.inf, np.nan, 1j, "seven"])
-def test_timesteps_name_the_step_within_the_row(cls, value):
+def test_with_timesteps_the_error_names_the_step_within_the_row(cls, value):
     X = put(value, "dense").reshape(N, 10)
     with pytest.raises(ValueError, match=PLACE):
         quick(cls, timesteps=5).fit(X, target_for(cls, N))
 
 
 @both
-def test_a_bad_value_is_found_in_windows_of_a_series(cls):
+def test_an_invalid_value_in_overlapping_windows_raises(cls):
     series = np.random.RandomState(0).normal(size=(30, 2))
     windows = np.lib.stride_tricks.sliding_window_view(series, 5, axis=0).transpose(0, 2, 1)
     quick(cls).fit(windows, target_for(cls, 26))
     series[10, 1] = np.nan
-    # Row 10 is first seen as the last step of window 6.
+    # Row 10 first occurs as the last step of window 6.
     with pytest.raises(ValueError, match="sample 6, timestep 4 NaN in some"):
         quick(cls).fit(windows, target_for(cls, 26))
     series[10] = np.nan
@@ -268,7 +268,7 @@ def test_a_bad_value_is_found_in_windows_of_a_series(cls):
     value=st.sampled_from([np.nan, np.inf]),
     as_list=st.booleans(),
 )
-def test_the_first_bad_value_is_the_one_that_is_named(samples, step, feature, value, as_list):
+def test_the_error_names_the_first_invalid_value(samples, step, feature, value, as_list):
     X = np.zeros((6, 4, 3))
     X[sorted(samples), step, feature] = value
     message = f"sample {min(samples)}, timestep {step} "
@@ -278,7 +278,7 @@ def test_the_first_bad_value_is_the_one_that_is_named(samples, step, feature, va
 
 @both
 @pytest.mark.parametrize("form", ["dense", "ragged"])
-def test_a_value_too_large_for_the_dtype(cls, form):
+def test_a_value_too_large_for_the_dtype_raises(cls, form):
     X = put(1e39, form)
     message = f"{PLACE} infinity or a value too large for float32"
     with pytest.raises(ValueError, match=message):
@@ -291,13 +291,13 @@ def test_a_value_too_large_for_the_dtype(cls, form):
 
 @both
 @pytest.mark.parametrize("dtype", ["datetime64[s]", "timedelta64[s]"])
-def test_times_are_no_numbers(cls, dtype):
-    assert_refused(cls, DENSE.astype(int).astype(dtype), (TypeError, ValueError), "time")
+def test_dates_and_durations_in_x_raise(cls, dtype):
+    assert_raises(cls, DENSE.astype(int).astype(dtype), (TypeError, ValueError), "time")
 
 
 @both
 @pytest.mark.parametrize("X", [DENSE, FLAT])
-def test_strings_that_are_numbers_are_strings_all_the_same(cls, X):
+def test_strings_of_numbers_raise(cls, X):
     with pytest.raises(ValueError, match="strings"):
         quick(cls).fit(X.astype(str), target_for(cls, N))
 
@@ -305,7 +305,7 @@ def test_strings_that_are_numbers_are_strings_all_the_same(cls, X):
 # Targets.
 
 
-def assert_target_refused(cls, y, message, X=DENSE, error=ValueError):
+def assert_target_raises(cls, y, message, X=DENSE, error=ValueError):
     for estimator in estimators_in_any_state(cls):
         with Unchanged(estimator, X, y), pytest.raises(error, match=message):
             estimator.fit(X, y)
@@ -332,19 +332,19 @@ def with_value(value, dtype=float):
         (np.ones((N, 0)), r"y has the shape \(20, 0\)|0 feature"),
     ],
 )
-def test_bad_targets_of_a_regressor(y, message):
-    assert_target_refused(LSTMRegressor, y, message)
+def test_an_invalid_target_of_a_regressor_raises(y, message):
+    assert_target_raises(LSTMRegressor, y, message)
 
 
 @pytest.mark.parametrize(("dtype", "size"), [("float32", 1e39), (None, 1e300)])
-def test_a_target_too_large(dtype, size):
+def test_a_target_too_large_for_the_dtype_raises(dtype, size):
     estimator = quick(LSTMRegressor, dtype=dtype)
     y = size * np.arange(1.0, N + 1)
     with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=r"y contains .*too large"):
         estimator.fit(DENSE, y)
 
 
-def test_the_number_of_outputs_is_kept():
+def test_another_number_of_outputs_raises():
     estimator = quick(LSTMRegressor).fit(DENSE, np.ones((N, 2)))
     for y in (np.ones(N), np.ones((N, 3))):
         with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match="first fitted with 2"):
@@ -367,7 +367,7 @@ def test_the_number_of_outputs_is_kept():
         ),
     ],
 )
-def test_bad_targets_of_a_classifier(y, message):
+def test_an_invalid_target_of_a_classifier_raises(y, message):
     for estimator in estimators_in_any_state(LSTMClassifier):
         with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=message):
             estimator.fit(DENSE, y)
@@ -378,7 +378,7 @@ def test_bad_targets_of_a_classifier(y, message):
 
 
 @pytest.mark.parametrize("label", [1, 1.0, "only", True])
-def test_one_class_is_not_enough(label):
+def test_a_target_of_one_class_raises(label):
     estimator = quick(LSTMClassifier)
     y = np.full(N, label)
     message = f"at least 2 classes, but y has only the class {label!r}"
@@ -402,7 +402,7 @@ def test_one_class_is_not_enough(label):
         (["heavy"] * N, "could not convert string to float"),
     ],
 )
-def test_bad_weights(cls, weights, message):
+def test_invalid_sample_weights_raise(cls, weights, message):
     y = make_target(cls, DENSE)
     for estimator in estimators_in_any_state(cls):
         with Unchanged(estimator, DENSE, y, weights), pytest.raises(ValueError, match=message):
@@ -413,7 +413,7 @@ def test_bad_weights(cls, weights, message):
 
 # Parameters.
 
-BAD_PARAMETERS = {
+INVALID_PARAMETERS = {
     "hidden_layer_sizes": [0, -1, (), (3, 0), (3, 2.5), 2.5, None, "32", (None,)],
     "bidirectional": [None, "yes", 2],
     "dropout": [-0.1, 1, 1.5, np.nan, None, "half"],
@@ -440,7 +440,7 @@ BAD_PARAMETERS = {
     "verbose": ["yes", None],
     "warm_start": [None, "yes"],
 }
-BAD_PARAMETERS_OF = {
+INVALID_PARAMETERS_OF = {
     LSTMRegressor: {
         "loss": ["log_loss", None, 3],
         "quantile": [0, 1, -0.1, 1.5, np.nan, "0.5"],
@@ -450,8 +450,8 @@ BAD_PARAMETERS_OF = {
 }
 
 
-def bad_parameters(cls):
-    return BAD_PARAMETERS | BAD_PARAMETERS_OF[cls]
+def invalid_parameters(cls):
+    return INVALID_PARAMETERS | INVALID_PARAMETERS_OF[cls]
 
 
 @pytest.mark.parametrize(
@@ -459,11 +459,11 @@ def bad_parameters(cls):
     [
         (cls, name, value)
         for cls in ESTIMATORS
-        for name, values in bad_parameters(cls).items()
+        for name, values in invalid_parameters(cls).items()
         for value in values
     ],
 )
-def test_a_parameter_out_of_range(cls, name, value):
+def test_an_invalid_parameter_raises(cls, name, value):
     y = make_target(cls, DENSE)
     for estimator in estimators_in_any_state(cls):
         estimator.set_params(**{name: value})
@@ -477,17 +477,17 @@ def test_a_parameter_out_of_range(cls, name, value):
 
 
 @both
-def test_every_parameter_is_tried(cls):
-    assert set(cls().get_params()) == set(bad_parameters(cls))
+def test_every_parameter_has_invalid_values_here(cls):
+    assert set(cls().get_params()) == set(invalid_parameters(cls))
 
 
-# Parameters, targets and calls that do not go together.
+# Parameters, targets and calls that contradict each other.
 
 
-def assert_calls_refused(
+def assert_calls_raise(
     cls, message, *, y=None, calls=("fit", "partial_fit"), fit_params=None, **params
 ):
-    """An estimator in any state refuses the calls, and nothing has changed then."""
+    """The calls raise for an estimator in any state and change nothing."""
     y = make_target(cls, DENSE) if y is None else y
     for estimator in estimators_in_any_state(cls):
         estimator.set_params(**params)
@@ -498,31 +498,31 @@ def assert_calls_refused(
 
 
 @both
-def test_partial_fit_has_no_early_stopping(cls):
+def test_partial_fit_with_early_stopping_raises(cls):
     message = "partial_fit does not support early_stopping=True"
-    assert_calls_refused(cls, message, calls=["partial_fit"], early_stopping=True)
+    assert_calls_raise(cls, message, calls=["partial_fit"], early_stopping=True)
 
 
 @both
-def test_a_random_split_has_no_gap(cls):
+def test_a_gap_with_a_random_split_raises(cls):
     params = {"early_stopping": True, "validation_split": "random", "validation_gap": 2}
     message = "validation_gap=2.*validation_split='random'.*Use validation_split='last'"
-    assert_calls_refused(cls, message, **params)
-    # Where nothing is set aside, there is nothing to keep apart.
+    assert_calls_raise(cls, message, **params)
+    # Without early stopping there is no split.
     quick(cls, **params | {"early_stopping": False}).fit(DENSE, make_target(cls, DENSE))
 
 
 @both
-def test_a_gap_that_leaves_nothing_to_train_on(cls):
+def test_a_gap_that_leaves_no_training_samples_raises(cls):
     params = {"early_stopping": True, "validation_split": "last", "validation_gap": 18}
     message = "left to train on.*decrease validation_fraction.*validation_gap"
-    assert_calls_refused(cls, message, calls=["fit"], **params)
+    assert_calls_raise(cls, message, calls=["fit"], **params)
 
 
 @both
-def test_a_validation_set_without_early_stopping(cls):
+def test_a_validation_set_without_early_stopping_raises(cls):
     fit_params = {"X_val": DENSE[:5], "y_val": make_target(cls, DENSE)[:5]}
-    assert_calls_refused(cls, "Set early_stopping=True", calls=["fit"], fit_params=fit_params)
+    assert_calls_raise(cls, "Set early_stopping=True", calls=["fit"], fit_params=fit_params)
 
 
 @both
@@ -537,14 +537,14 @@ def test_a_validation_set_without_early_stopping(cls):
     ],
     ids=["X_val", "y_val", "X_val and weights", "weights"],
 )
-def test_a_validation_set_that_is_not_whole(cls, given, message, early_stopping):
+def test_an_incomplete_validation_set_raises(cls, given, message, early_stopping):
     values = {
         "X_val": DENSE[:5],
         "y_val": make_target(cls, DENSE)[:5],
         "sample_weight_val": np.ones(5),
     }
     fit_params = {name: values[name] for name in given}
-    assert_calls_refused(
+    assert_calls_raise(
         cls, message, calls=["fit"], fit_params=fit_params, early_stopping=early_stopping
     )
 
@@ -567,7 +567,7 @@ def test_a_validation_set_is_checked_like_the_training_set(cls, changed, message
     fit_params = {"X_val": DENSE[:5], "y_val": make_target(cls, DENSE)[:5]} | changed
     message = f"(?s)X_val.*{message}"
     params = {"calls": ["fit"], "fit_params": fit_params, "early_stopping": True}
-    assert_calls_refused(cls, message, **params)
+    assert_calls_raise(cls, message, **params)
 
 
 @pytest.mark.parametrize(
@@ -579,10 +579,10 @@ def test_a_validation_set_is_checked_like_the_training_set(cls, changed, message
         (LSTMClassifier, np.eye(5, dtype=int), "multilabel indicator"),
     ],
 )
-def test_targets_of_a_validation_set_are_those_that_are_learned(cls, y_val, message):
+def test_a_validation_target_that_does_not_fit_the_training_target_raises(cls, y_val, message):
     fit_params = {"X_val": DENSE[:5], "y_val": y_val}
     params = {"calls": ["fit"], "fit_params": fit_params, "early_stopping": True}
-    assert_calls_refused(cls, f"(?s)y_val.*{message}", **params)
+    assert_calls_raise(cls, f"(?s)y_val.*{message}", **params)
 
 
 @pytest.mark.parametrize(
@@ -593,8 +593,8 @@ def test_targets_of_a_validation_set_are_those_that_are_learned(cls, y_val, mess
         {"loss": "absolute_error", "quantile": 0.5},
     ],
 )
-def test_a_quantile_and_its_loss_go_together(params):
-    assert_calls_refused(LSTMRegressor, "quantile=.*do not go together", **params)
+def test_quantile_without_its_loss_raises_and_the_reverse(params):
+    assert_calls_raise(LSTMRegressor, "quantile=.*do not go together", **params)
 
 
 @pytest.mark.parametrize("normalize_y", [True, False])
@@ -608,7 +608,7 @@ def test_a_quantile_and_its_loss_go_together(params):
     ],
     ids=["negative", "zero", "zero output", "negative output"],
 )
-def test_a_poisson_target_is_a_count(y, normalize_y):
+def test_a_negative_or_zero_poisson_target_raises(y, normalize_y):
     message = "loss='poisson' requires y that is not negative and not all zero"
     estimator = quick(LSTMRegressor, loss="poisson", normalize_y=normalize_y)
     for call in (estimator.fit, estimator.partial_fit):
@@ -616,7 +616,7 @@ def test_a_poisson_target_is_a_count(y, normalize_y):
             call(DENSE, y)
 
 
-def test_later_poisson_targets_may_be_zero_but_not_negative():
+def test_later_poisson_targets_can_be_zero_but_not_negative():
     estimator = quick(LSTMRegressor, loss="poisson").partial_fit(DENSE, np.arange(N))
     estimator.partial_fit(DENSE[:3], np.zeros(3))
     y = np.array([-1.0])
@@ -624,9 +624,9 @@ def test_later_poisson_targets_may_be_zero_but_not_negative():
         estimator.partial_fit(DENSE[:1], y)
 
 
-def test_balanced_classes_need_all_samples_at_once():
+def test_partial_fit_with_balanced_classes_raises():
     message = "class_weight='balanced' is not supported by partial_fit.*as a dict"
-    assert_calls_refused(LSTMClassifier, message, calls=["partial_fit"], class_weight="balanced")
+    assert_calls_raise(LSTMClassifier, message, calls=["partial_fit"], class_weight="balanced")
 
 
 @pytest.mark.parametrize(
@@ -641,7 +641,7 @@ def test_balanced_classes_need_all_samples_at_once():
     ],
     ids=["list", "unknown class", "negative", "all zero", "too few", "name"],
 )
-def test_class_weights_that_do_not_fit_the_target(class_weight, y, error):
+def test_class_weights_that_do_not_fit_the_target_raise(class_weight, y, error):
     estimator = quick(LSTMClassifier, class_weight=class_weight)
     y = make_target(LSTMClassifier, DENSE) if y is None else y
     with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=error):
@@ -652,23 +652,23 @@ def test_class_weights_that_do_not_fit_the_target(class_weight, y, error):
 @pytest.mark.parametrize(
     "changed", [{"bidirectional": True}, {"hidden_layer_sizes": 5}, {"hidden_layer_sizes": (4, 4)}]
 )
-def test_a_trained_network_keeps_its_form(cls, changed):
+def test_continuing_with_another_network_raises(cls, changed):
     y = make_target(cls, DENSE)
     estimator = quick(cls, warm_start=True).fit(DENSE, y).set_params(**changed)
-    message = f"{next(iter(changed))} is now .*, but training was to go on with a network that"
+    message = f"{next(iter(changed))} is now .*, but the network to continue training was made with"
     for call in (estimator.fit, lambda X, y: partial_fit(estimator, X, y)):
         with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match=message):
             call(DENSE, y)
-    # What is asked of it then is still what was trained.
+    # The estimator still predicts with the trained network.
     assert_same_fit(estimator, quick(cls).fit(DENSE, y))
     assert len(estimator.predict(DENSE)) == N
 
 
-# And after all that.
+# After an error, and other cases.
 
 
 @both
-def test_an_estimator_goes_on_after_an_error_as_if_there_had_been_none(cls):
+def test_training_continues_after_an_error_with_the_same_bits(cls):
     y = make_target(cls, DENSE)
     estimator = partial_fit(quick(cls), DENSE, y)
     for X in (put(np.nan, "dense"), DENSE[:, :, :1], FLAT):
@@ -679,7 +679,7 @@ def test_an_estimator_goes_on_after_an_error_as_if_there_had_been_none(cls):
 
 
 @pytest.mark.parametrize("values", [(0, 5), (1, 2), (-1, 1)])
-def test_indicators_other_than_0_and_1(values):
+def test_an_indicator_matrix_other_than_0_and_1_raises(values):
     y = np.array(values)[np.random.RandomState(0).randint(2, size=(N, 3))]
     estimator = quick(LSTMClassifier)
     with Unchanged(estimator, DENSE, y), pytest.raises(ValueError, match="holds 0 and 1"):
@@ -688,21 +688,21 @@ def test_indicators_other_than_0_and_1(values):
 
 @both
 @pytest.mark.parametrize("weight", [1e308, 1e-320])
-def test_weights_out_of_range(cls, weight):
+def test_sample_weights_out_of_range_raise(cls, weight):
     weights = np.full(N, weight)
     with pytest.raises(ValueError, match=r"Sample weights add up to .*out of float64's range"):
         quick(cls).fit(DENSE, target_for(cls, N), sample_weight=weights)
 
 
 @pytest.mark.parametrize("dtype", ["datetime64[s]", "timedelta64[s]"])
-def test_targets_that_are_times(dtype):
+def test_dates_and_durations_in_y_raise(dtype):
     y = np.arange(N).astype(dtype)
     with pytest.raises((TypeError, ValueError), match=r"real numbers|dtype"):
         quick(LSTMRegressor).fit(DENSE, y)
 
 
 @both
-def test_the_callers_floating_point_errors_are_not_ours(cls):
+def test_fit_and_predict_ignore_the_floating_point_settings_of_the_caller(cls):
     X = (DENSE * 1e-20).astype(np.float32)
     with np.errstate(all="raise"):
         quick(cls).fit(X, target_for(cls, N)).predict(X)

@@ -1,4 +1,4 @@
-"""What the tests with other libraries share."""
+"""Settings and a fixture for the tests with other libraries."""
 
 import os
 
@@ -7,18 +7,18 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 from support.data import assert_same_fit, make_sequences, make_target, quick
 
-# No test sends word of itself to anybody.
+# No library reports its usage over the network.
 os.environ.setdefault("DO_NOT_TRACK", "true")  # mlflow
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-collect_ignore = ["recipes"]  # test_recipes.py runs them; each needs a library of its own.
+collect_ignore = ["recipes"]  # test_recipes.py runs them; each needs another library.
 
 
 class Search:
     """A grid search that can be run on any backend of joblib."""
 
     def __init__(self, cls):
-        # A function in a function is pickled as it is: workers need not import this file.
+        # A nested function is pickled by value, so workers need not import this file.
         def score_and_process(estimator, X, y):
             return {"score": estimator.score(X, y), "process": os.getpid()}
 
@@ -31,12 +31,12 @@ class Search:
         self.processes = {int(p) for k in range(3) for p in results[f"split{k}_test_process"]}
 
     def assert_same(self, other):
-        """Hold this search to another one, bit for bit."""
+        """Assert that two searches have equal bits."""
         np.testing.assert_array_equal(self.scores, other.scores)
         assert_same_fit(self.best, other.best)
 
 
 @pytest.fixture
 def search():
-    """The class of searches: test files cannot import this file."""
+    """Return the class of searches; test files cannot import this file."""
     return Search

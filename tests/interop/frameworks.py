@@ -1,6 +1,6 @@
-"""The networks of PyTorch and Keras that sklstm's are compared with.
+"""Networks of PyTorch and Keras to compare with.
 
-Run as a program, it writes what tests/test_interop.py compares with where neither is installed:
+Run as a program, it writes the data for test_weights.py, which needs neither:
 
     python tests/interop/frameworks.py torch
     python tests/interop/frameworks.py keras
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-# Before anything imports Keras.
+# Set before Keras is imported.
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
 DATA = Path(__file__).parent / "data"
@@ -24,7 +24,7 @@ NETWORKS = {
     "bidirectional": ((3,), 1, True),
     "stacked and bidirectional": ((3, 3), 3, True),
 }
-# Keras has them too.
+# PyTorch does not have them.
 UNEQUAL = {
     "unequal": ((5, 3), 1, False),
     "unequal and bidirectional": ((2, 4), 3, True),
@@ -34,7 +34,7 @@ N_STEPS = 60
 
 
 def make_data(n_samples=20, n_timesteps=7, n_features=2):
-    """Sequences, and numbers and classes to learn from them."""
+    """Return sequences, and numbers and classes as targets."""
     rng = np.random.default_rng(7)
     X = rng.normal(size=(n_samples, n_timesteps, n_features))
     return X, X[:, -1] - X[:, 0], np.digitize(X.sum(axis=(1, 2)), [-2, 2])
@@ -60,13 +60,13 @@ def torch_module(hidden_layer_sizes, n_outputs, bidirectional, n_features=2, see
             _, (h_n, _) = self.lstm(x)
             return self.head(torch.cat([h_n[-2], h_n[-1]], dim=1) if bidirectional else h_n[-1])
 
-    torch.set_num_threads(1)  # More only cost time at this size.
+    torch.set_num_threads(1)  # one thread is faster at this size
     torch.manual_seed(seed)
     return Module().double()
 
 
 def torch_outputs(module, X):
-    """What the head says, as an array of X's dtype."""
+    """Return the outputs of the head as an array of the dtype of X."""
     import torch
 
     with torch.no_grad():
@@ -74,7 +74,7 @@ def torch_outputs(module, X):
 
 
 def torch_losses(module, X, y):
-    """Train on the full batch; give the loss before each step of Adam.
+    """Train on the full batch; return the loss before each step of Adam.
 
     The target is numbers or a single column of booleans, both of shape (n_samples, n_outputs), or
     class numbers of shape (n_samples,).
@@ -89,9 +89,9 @@ def torch_losses(module, X, y):
             return functional.cross_entropy(raw, torch.tensor(y))
         return functional.mse_loss(raw, torch.tensor(y)) / 2
 
-    # Two biases with one gradient would move twice as far as one.
-    moved = [p for name, p in module.named_parameters() if "bias_hh" not in name]
-    adam = torch.optim.Adam(moved, **ADAM)
+    # Two biases with the same gradient would change twice as much as one.
+    trained = [p for name, p in module.named_parameters() if "bias_hh" not in name]
+    adam = torch.optim.Adam(trained, **ADAM)
     losses = []
     for _ in range(N_STEPS):
         adam.zero_grad()
@@ -105,7 +105,7 @@ def torch_losses(module, X, y):
 def keras_model(
     hidden_layer_sizes, n_outputs, bidirectional, n_features=2, activation=None, masking=None
 ):
-    """Return a Sequential of LSTM layers and a Dense head; ``masking`` stands for missing steps."""
+    """Return LSTM layers and a Dense head; ``masking`` is the value of missing steps."""
     from keras import Input, Sequential, layers
 
     model = Sequential([Input((None, n_features))])
@@ -119,7 +119,7 @@ def keras_model(
 
 
 def named_arrays(name, weights, **others):
-    """Name arrays for a file: weights as in a state_dict, or by their numbers."""
+    """Return arrays with their names in the file: weights by key of state_dict or by number."""
     weights = weights if isinstance(weights, dict) else dict(enumerate(weights))
     return {f"{name}/{key}": np.asarray(value).copy() for key, value in (weights | others).items()}
 
@@ -138,7 +138,7 @@ def torch_arrays():
 
 
 def training_runs(numbers, classes):
-    """Networks and what they learn."""
+    """Return networks and their targets."""
     return {
         "regressor": (((4, 4), 2, False), numbers),
         "two classes": (((4,), 1, False), classes[:, np.newaxis] > 1),

@@ -1,4 +1,4 @@
-"""Dask: searches on its workers, and blocks of its arrays to predict on and to learn from."""
+"""Dask: searches on its workers; prediction and partial_fit on blocks of its arrays."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def client():
 
 
 @both
-def test_a_search_on_two_workers_gives_the_bits_of_a_serial_one(cls, client, search):
+def test_a_search_on_two_workers_gives_the_same_bits_as_a_serial_one(cls, client, search):
     serial = search(cls)
     assert serial.processes == {os.getpid()}
     with joblib.parallel_config(backend="dask"):
@@ -58,7 +58,7 @@ def test_a_search_on_two_workers_gives_the_bits_of_a_serial_one(cls, client, sea
         (LSTMClassifier, "predict_proba", (3,)),
     ],
 )
-def test_predictions_block_by_block(cls, method, shape_of_sample, client):
+def test_predictions_block_by_block_have_the_same_bits(cls, method, shape_of_sample, client):
     X = make_sequences("missing", n_samples=100)
     predict = getattr(quick(cls).fit(X, make_target(cls, X)), method)
     blocks = da.from_array(X, chunks=(30, -1, -1))
@@ -74,7 +74,7 @@ def test_predictions_block_by_block(cls, method, shape_of_sample, client):
 
 
 @both
-def test_learning_from_one_block_after_the_other(cls, client):
+def test_partial_fit_on_blocks_gives_the_same_bits(cls, client):
     X = make_sequences("dense", n_samples=100)
     y = make_target(cls, X)
     X_blocks, y_blocks = da.from_array(X, chunks=(30, -1, -1)), da.from_array(y, chunks=30)
@@ -87,7 +87,7 @@ def test_learning_from_one_block_after_the_other(cls, client):
     assert_same_fit(from_blocks, in_memory)
 
 
-def test_the_example(tmp_path):
+def test_the_example_gives_equal_scores_and_a_small_error(tmp_path):
     printed = run_python(EXAMPLE, cwd=tmp_path)
     assert "the same scores: True" in printed
     error, error_of_mean = re.search(r"error +(\S+)\nof the mean of y +(\S+)", printed).groups()

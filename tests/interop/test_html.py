@@ -1,4 +1,4 @@
-"""What a notebook shows of a pipeline: in a real browser, where there is one."""
+"""The HTML of a pipeline in a notebook, parsed and, if there is one, in a browser."""
 
 import html
 import json
@@ -27,7 +27,7 @@ both = pytest.mark.parametrize("cls", ESTIMATORS)
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
-# Opens everything and says what can be seen then, and what went wrong in a script.
+# Opens all elements; reports the visible parameters and the errors in scripts.
 SCRIPT = """
 <script>
 const errors = [];
@@ -71,7 +71,7 @@ def shown_in_browser(pipeline, directory):
 
 
 class Cells(HTMLParser):
-    """The texts of the cells, by class, in the order of the page."""
+    """The texts of the table cells with their classes, in the order of the page."""
 
     def __init__(self, page):
         super().__init__()
@@ -93,7 +93,7 @@ class Cells(HTMLParser):
 
 
 @both
-def test_every_parameter_is_on_the_page(cls):
+def test_the_page_contains_every_parameter(cls):
     pipeline = fitted(cls)
     cells = Cells(pipeline._repr_html_()).cells
     names = [text.strip() for kind, text in cells if kind == "param"]
@@ -103,7 +103,7 @@ def test_every_parameter_is_on_the_page(cls):
 
 @both
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium")
-def test_every_parameter_is_seen_in_a_browser(cls, tmp_path):
+def test_a_browser_shows_every_parameter(cls, tmp_path):
     pipeline = fitted(cls)
     report = shown_in_browser(pipeline, tmp_path)
     assert report["errors"] == []
@@ -115,7 +115,7 @@ def test_every_parameter_is_seen_in_a_browser(cls, tmp_path):
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium")
-def test_the_report_has_what_goes_wrong(tmp_path):
+def test_the_report_lists_errors_and_omits_hidden_cells(tmp_path):
     class Page:
         def _repr_html_(self):
             return '<table hidden><td class="param">a</td><td>1</td></table><script>b()</script>'

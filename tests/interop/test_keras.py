@@ -1,4 +1,4 @@
-"""Keras: the same predictions, in both directions."""
+"""Weights to and from Keras give the same predictions."""
 
 import runpy
 from pathlib import Path
@@ -15,7 +15,7 @@ keras = pytest.importorskip("keras")
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    # Keras's own get_weights does it.
+    # Raised in get_weights of Keras.
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword"),
 ]
 
@@ -37,7 +37,7 @@ TARGETS = [
 
 
 def in_keras(model, **params):
-    """Return the Keras model that has the estimator's weights."""
+    """Return the Keras model with the weights of an estimator."""
     there = keras_model(
         np.ravel(model.hidden_layer_sizes).tolist(),
         model.n_outputs_,
@@ -62,14 +62,14 @@ def assert_predicts_the_same(there, model, X, X_there=None):
 @pytest.mark.parametrize(
     ("cls", "loss", "y"), TARGETS, ids=["numbers", "counts", "two", "three", "labels"]
 )
-def test_an_estimator_in_keras(cls, loss, y, sizes, bidirectional):
+def test_to_keras_gives_the_predictions_of_the_estimator(cls, loss, y, sizes, bidirectional):
     model = quick(cls, hidden_layer_sizes=sizes, bidirectional=bidirectional, **loss).fit(X, y)
     X_new = make_sequences("dense", n_timesteps=11, dtype=np.float32)
     assert_predicts_the_same(in_keras(model), model, X_new)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_missing_steps_are_masked(bidirectional):
+def test_masked_steps_in_keras_equal_missing_steps(bidirectional):
     X = make_sequences("missing", dtype=np.float32)
     y = make_target(LSTMRegressor, X)
     model = quick(LSTMRegressor, hidden_layer_sizes=(4, 3), bidirectional=bidirectional).fit(X, y)
@@ -78,13 +78,13 @@ def test_missing_steps_are_masked(bidirectional):
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, *UNEQUAL])
-def test_a_model_as_an_estimator(name):
+def test_from_keras_gives_the_predictions_of_the_model(name):
     sizes, n_outputs, bidirectional = (NETWORKS | UNEQUAL)[name]
     keras.utils.set_random_seed(1)
     there = keras_model(sizes, n_outputs, bidirectional)
     model = from_keras(there.get_weights(), LSTMRegressor(sizes, bidirectional=bidirectional))
     assert_predicts_the_same(there, model, X)
-    # The variables themselves will do.
+    # Variables are accepted too.
     again = from_keras(there.weights, LSTMRegressor(sizes, bidirectional=bidirectional))
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
@@ -100,7 +100,7 @@ def test_a_model_as_an_estimator(name):
         assert_predicts_the_same(classifying, classifier, X)
 
 
-def test_the_example_of_the_documentation():
+def test_the_documented_example_keeps_the_predictions():
     example = Path(__file__).parents[2] / "docs" / "interop" / "with_keras.py"
     names = runpy.run_path(str(example))
     X, said = names["windows"], names["passengers"]

@@ -1,4 +1,4 @@
-"""ONNX: valid models that onnxruntime finds the estimator's predictions with."""
+"""ONNX: converted models are valid and give the predictions of the estimator in onnxruntime."""
 
 import doctest
 import re
@@ -37,7 +37,7 @@ TARGETS = {
 
 
 def run(model, X):
-    """Check a model in ONNX and give its outputs by name."""
+    """Check a model in ONNX and return its outputs by name."""
     onnx.checker.check_model(model, full_check=True)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     names = [output.name for output in session.get_outputs()]
@@ -65,17 +65,18 @@ def assert_predicts_the_same(converted, estimator, X):
     np.testing.assert_allclose(found["probabilities"], p, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("sizes", [4, (5, 3, 3)])
 @pytest.mark.parametrize("name", TARGETS)
-def test_an_estimator_in_onnx(name, sizes, bidirectional, dtype):
+def test_a_converted_estimator_gives_the_same_predictions(name, sizes, bidirectional, dtype):
     cls, params, y = TARGETS[name]
     estimator = quick(
         cls, hidden_layer_sizes=sizes, bidirectional=bidirectional, max_iter=10, **params
     ).fit(X.astype(dtype), y)
     converted = to_onnx(estimator)
-    # Any number of samples and of steps; none, some and all of the steps missing.
+    # Other numbers of samples and of steps; no step, some and all steps missing.
     for form, n_samples, n_timesteps in [("dense", 7, 9), ("missing", 30, 12), ("dense", 1, 1)]:
         X_new = make_sequences(form, n_samples, n_timesteps, dtype=np.float32, seed=1)
         if form == "missing":
@@ -84,20 +85,20 @@ def test_an_estimator_in_onnx(name, sizes, bidirectional, dtype):
 
 
 @pytest.mark.parametrize("end", ["front", "back"])
-def test_sequences_of_different_lengths_are_filled_up_with_nan(end):
+def test_ragged_sequences_can_be_padded_with_nan(end):
     ragged = make_sequences("ragged", dtype=np.float32)
     estimator = quick(LSTMRegressor, bidirectional=True).fit(ragged, TOTAL)
-    filled = np.full((len(ragged), 9, 2), np.nan, np.float32)
-    for row, sequence in zip(filled, ragged, strict=True):
+    padded = np.full((len(ragged), 9, 2), np.nan, np.float32)
+    for row, sequence in zip(padded, ragged, strict=True):
         n = len(sequence)
         row[slice(9 - n, None) if end == "front" else slice(n)] = sequence
-    found = run(to_onnx(estimator), filled)["variable"][:, 0]
+    found = run(to_onnx(estimator), padded)["variable"][:, 0]
     np.testing.assert_allclose(found, estimator.predict(ragged), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["numbers", "counts", "strings", "two strings"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_the_estimator_refuses_is_nan(bad, name):
+def test_invalid_sequences_give_nan(bad, name):
     cls, params, y = TARGETS[name]
     estimator = quick(cls, **params).fit(X, y)
     X_new = make_sequences("dense", n_samples=3, dtype=np.float32)
@@ -109,7 +110,7 @@ def test_what_the_estimator_refuses_is_nan(bad, name):
     assert not np.isnan(numbers[[0, 2]]).any()
 
 
-def test_sizes_have_names():
+def test_input_and_output_have_named_dimensions():
     estimator = quick(LSTMClassifier).fit(X, THIRDS)
     graph = to_onnx(estimator).graph
     shapes = {
@@ -124,14 +125,14 @@ def test_sizes_have_names():
 
 
 @pytest.mark.parametrize("opset", [13, 14, 18, 21, 22, 23])
-def test_opsets(opset):
+def test_a_converted_estimator_has_the_target_opset(opset):
     estimator = quick(LSTMClassifier, hidden_layer_sizes=(4, 3), bidirectional=True).fit(X, THIRDS)
     converted = to_onnx(estimator, target_opset=opset)
     assert [(o.domain, o.version) for o in converted.opset_import] == [("", opset)]
     assert_predicts_the_same(converted, estimator, X)
 
 
-def test_opsets_that_do_not_do():
+def test_an_unsupported_opset_raises():
     estimator = quick(LSTMRegressor).fit(X, TOTAL)
     with pytest.raises(ValueError, match="target_opset=12 is too old; at least 13"):
         to_onnx(estimator, target_opset=12)
@@ -139,7 +140,7 @@ def test_opsets_that_do_not_do():
         to_onnx(estimator, target_opset=999)
 
 
-def test_labels_that_onnx_does_not_have():
+def test_labels_that_onnx_cannot_hold_raise():
     days = np.array(["2020-01-01", "2020-01-02"], dtype="datetime64[D]")
     estimator = quick(LSTMClassifier).fit(X, days[(TOTAL > 0).astype(int)])
     with pytest.raises(TypeError, match=r"strings or whole numbers, .*2020, 1, 1"):
@@ -147,9 +148,9 @@ def test_labels_that_onnx_does_not_have():
 
 
 @pytest.mark.parametrize("function", [to_onnx, register_onnx_converters])
-def test_the_example_of_the_docstring(function):
+def test_the_example_in_the_docstring_runs(function):
     pytest.importorskip("skl2onnx")
-    # Skipped where the optional packages may be missing.
+    # Doctest skips it, since the packages are optional.
     example = re.sub(r" *# doctest: \+SKIP", "", function.__doc__)
     test = doctest.DocTestParser().get_doctest(example, {}, function.__name__, None, None)
     assert doctest.DocTestRunner().run(test) == (0, len(test.examples))
@@ -160,14 +161,14 @@ def run_documented(name, tmp_path, monkeypatch):
     return runpy.run_path(str(Path(__file__).parents[2] / "docs" / "interop" / f"{name}.py"))
 
 
-def test_the_example_of_the_documentation(tmp_path, monkeypatch):
+def test_the_documented_example_keeps_the_predictions(tmp_path, monkeypatch):
     names = run_documented("with_onnx", tmp_path, monkeypatch)
     model, X = names["model"], names["X"]
     np.testing.assert_array_equal(names["label"], model.predict(X))
     np.testing.assert_allclose(names["probabilities"], model.predict_proba(X), rtol=0, atol=1e-5)
 
 
-def test_the_pipeline_of_the_documentation(tmp_path, monkeypatch):
+def test_the_documented_pipeline_keeps_the_predictions(tmp_path, monkeypatch):
     pytest.importorskip("skl2onnx")
     names = run_documented("with_skl2onnx", tmp_path, monkeypatch)
     expected = names["model"].predict(names["windows"])
@@ -179,7 +180,7 @@ FLAT_TARGETS = ["numbers", "several", "counts", "strings", "two strings", "integ
 
 @pytest.mark.parametrize("timesteps", [None, 5])
 @pytest.mark.parametrize("name", FLAT_TARGETS)
-def test_a_pipeline_of_flat_windows(name, timesteps):
+def test_a_converted_pipeline_gives_the_same_predictions(name, timesteps):
     skl2onnx = pytest.importorskip("skl2onnx")
     register_onnx_converters()
     cls, params, y = TARGETS[name]
@@ -191,12 +192,12 @@ def test_a_pipeline_of_flat_windows(name, timesteps):
     assert_predicts_the_same(converted, pipeline, flat)
 
 
-def test_zipmap():
+def test_zipmap_gives_dicts_of_probabilities():
     skl2onnx = pytest.importorskip("skl2onnx")
     register_onnx_converters()
     flat = X.reshape(len(X), -1)
     estimator = quick(LSTMClassifier, timesteps=5).fit(flat, THIRDS)
-    # skl2onnx's checker does not know ZipMap, which is of another domain.
+    # The checker of ONNX does not know ZipMap, which belongs to another domain.
     model = skl2onnx.to_onnx(estimator, flat[:1])
     session = onnxruntime.InferenceSession(model.SerializeToString())
     _, (first, *_) = session.run(None, {"X": flat})
@@ -204,7 +205,7 @@ def test_zipmap():
     assert first == pytest.approx(expected, rel=1e-5)
 
 
-def test_float64_in_front():
+def test_a_pipeline_fitted_in_float64_is_converted():
     skl2onnx = pytest.importorskip("skl2onnx")
     register_onnx_converters()
     flat = X.reshape(len(X), -1).astype(np.float64)
@@ -214,7 +215,7 @@ def test_float64_in_front():
     np.testing.assert_allclose(found, pipeline.predict(flat), rtol=1e-5, atol=1e-5)
 
 
-def test_skl2onnx_needs_2d_X():
+def test_skl2onnx_of_a_3d_estimator_raises():
     skl2onnx = pytest.importorskip("skl2onnx")
     register_onnx_converters()
     estimator = quick(LSTMRegressor).fit(X, TOTAL)
@@ -222,7 +223,7 @@ def test_skl2onnx_needs_2d_X():
         skl2onnx.to_onnx(estimator, X[:1])
 
 
-def test_skl2onnx_needs_one_input():
+def test_skl2onnx_of_several_inputs_raises():
     skl2onnx = pytest.importorskip("skl2onnx")
     register_onnx_converters()
     flat = X.reshape(len(X), -1)

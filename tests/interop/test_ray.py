@@ -23,10 +23,10 @@ def two_workers():
 
 @pytest.mark.usefixtures("two_workers")
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_a_search_on_two_workers_gives_the_bits_of_a_serial_one(cls, search):
+def test_a_search_on_two_workers_gives_the_same_bits_as_a_serial_one(cls, search):
     serial = search(cls)
     assert serial.processes == {os.getpid()}
-    # parallel_config takes a single job, and so this process, unless it is told how many.
+    # Without n_jobs, parallel_config uses one job in this process.
     with joblib.parallel_config(backend="ray", n_jobs=-1):
         on_workers = search(cls)
     assert os.getpid() not in on_workers.processes

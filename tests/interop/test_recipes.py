@@ -1,4 +1,4 @@
-"""The recipes of the documentation run, and do what their page says of them."""
+"""The recipes of the documentation run and give the documented results."""
 
 import runpy
 from pathlib import Path
@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "recipes.rst"
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A function that runs a recipe and gives its names; skips where the package is missing."""
+    """Return a function that runs a recipe, or skips the test if the package is missing."""
 
     def run_recipe(name, package):
         pytest.importorskip(package)
@@ -35,11 +35,11 @@ def test_the_page_shows_every_recipe():
     assert all(f".. literalinclude:: ../tests/interop/recipes/{name}\n" in page for name in recipes)
 
 
-# Forecasts, whose windows other libraries make.
+# Forecasts with windows of other libraries.
 
 
 def forecast_by_hand(y, window_size, n_steps):
-    """Windows of the scaled series, oldest first, and one forecast after the other."""
+    """Forecast recursively with windows of the scaled series, oldest value first."""
     scaler = StandardScaler().fit(y[:, np.newaxis])
     z = scaler.transform(y[:, np.newaxis])
     windows = np.lib.stride_tricks.sliding_window_view(z[:-1, 0], window_size)[:, :, np.newaxis]
@@ -50,13 +50,13 @@ def forecast_by_hand(y, window_size, n_steps):
     return scaler.inverse_transform(z[-n_steps:])[:, 0]
 
 
-def test_skforecast(run):
+def test_skforecast_equals_a_recursive_forecast_by_hand(run):
     recipe = run("with_skforecast.py", "skforecast")
     expected = forecast_by_hand(recipe["y"][:249], window_size=24, n_steps=11)
     np.testing.assert_allclose(recipe["forecast"], expected)
 
 
-def test_skforecast_gives_the_newest_lag_first():
+def test_skforecast_passes_the_newest_lag_first():
     recursive = pytest.importorskip("skforecast.recursive")
     forecaster = recursive.ForecasterRecursive(estimator=LSTMRegressor(), lags=3)
     X, y = forecaster.create_train_X_y(pd.Series(np.arange(6.0)))
@@ -65,14 +65,14 @@ def test_skforecast_gives_the_newest_lag_first():
 
 
 @pytest.mark.filterwarnings("ignore:The default of config ``remember_data``:FutureWarning")
-def test_sktime(run):
+def test_sktime_equals_a_recursive_forecast_by_hand(run):
     recipe = run("with_sktime.py", "sktime.forecasting.compose")
     expected = forecast_by_hand(recipe["y"][:249], window_size=24, n_steps=11)
     np.testing.assert_allclose(recipe["forecast"], expected)
 
 
 class Recorder(LSTMRegressor):
-    """Keeps what fit is given where clones of it can be asked for it."""
+    """Regressor that keeps X on the class, where it can be read after cloning."""
 
     given = None
 
@@ -89,11 +89,11 @@ class Recorder(LSTMRegressor):
     ("scitype", "expected"),
     [
         ("time-series-regressor", [[0, 1, 2], [0, 10, 20]]),
-        # All of the series, then all of the next: not what timesteps= reads.
+        # All steps of one series, then all of the next, which timesteps= does not read.
         ("tabular-regressor", [0, 1, 2, 0, 10, 20]),
     ],
 )
-def test_sktime_gives_time_last(scitype, expected):
+def test_sktime_passes_time_on_the_last_axis(scitype, expected):
     compose = pytest.importorskip("sktime.forecasting.compose")
     recorder = Recorder(2, max_iter=1)
     forecaster = compose.make_reduction(recorder, window_length=3, scitype=scitype)
@@ -102,25 +102,25 @@ def test_sktime_gives_time_last(scitype, expected):
     np.testing.assert_array_equal(Recorder.given[0], expected)
 
 
-# Around an estimator or a pipeline.
+# Libraries that wrap an estimator or a pipeline.
 
 
-def test_mapie(run):
+def test_mapie_gives_conformal_intervals(run):
     recipe = run("with_mapie.py", "mapie")
     model, X, y = recipe["model"], recipe["X_windows"], recipe["y"]
     y_pred, intervals, rows = recipe["y_pred"], recipe["intervals"], recipe["calibrate"]
     np.testing.assert_array_equal(y_pred, model.predict(X[recipe["test"]]))
-    # The definition: of n errors on rows to calibrate with, the one of rank 0.9 (n + 1).
+    # By definition, of n calibration errors the one of rank 0.9 (n + 1).
     errors = np.sort(np.abs(y[rows] - model.predict(X[rows])))
     half_width = errors[int(np.ceil(0.9 * (len(errors) + 1))) - 1]
     np.testing.assert_allclose(intervals[:, 0, 0], y_pred - half_width)
     np.testing.assert_allclose(intervals[:, 1, 0], y_pred + half_width)
     y_test = y[recipe["test"]]
     inside = (intervals[:, 0, 0] <= y_test) & (y_test <= intervals[:, 1, 0])
-    assert round(inside.mean(), 2) == 0.75  # the page says so
+    assert round(inside.mean(), 2) == 0.75  # as documented
 
 
-def test_mapie_tries_the_last_step_on_a_table():
+def test_mapie_on_a_pipeline_raises_for_2d_x():
     regression = pytest.importorskip("mapie.regression")
     X = np.random.default_rng(0).normal(size=(60, 1))
     model = make_pipeline(
@@ -131,20 +131,20 @@ def test_mapie_tries_the_last_step_on_a_table():
         conformal.conformalize(X, X[:, 0])
 
 
-def test_optuna(run):
+def test_optuna_trials_are_reproducible(run):
     recipe = run("with_optuna.py", "optuna")
     study = recipe["study"]
     assert len(study.trials) == 5
-    # A trial gives its bits again: nothing is left over from the one before.
+    # A repeated trial gives the same bits.
     optuna = pytest.importorskip("optuna")
     assert recipe["objective"](optuna.trial.FixedTrial(study.best_params)) == study.best_value
 
 
-def test_imbalanced_learn(run):
+def test_imbalanced_learn_equals_resampling_by_hand(run):
     recipe = run("with_imbalanced_learn.py", "imblearn")
     model, X, y = recipe["model"], recipe["X"][:1500], recipe["y"][:1500]
     assert 0.05 < y.mean() < 0.15
-    # By hand: the rows that the sampler keeps are as many of one class as of the other.
+    # By hand: the sampler keeps equally many rows of both classes.
     windows = model[:2].transform(X)
     kept, y_kept = clone(model[2]).fit_resample(windows, y)
     assert y_kept.mean() == 0.5
@@ -153,7 +153,7 @@ def test_imbalanced_learn(run):
     assert recipe["score"] > 0.75
 
 
-def test_imbalanced_learn_takes_no_sequences():
+def test_imbalanced_learn_with_sequences_raises():
     imblearn = pytest.importorskip("imblearn")
     model = imblearn.pipeline.make_pipeline(
         imblearn.under_sampling.RandomUnderSampler(), LSTMClassifier()
@@ -165,7 +165,7 @@ def test_imbalanced_learn_takes_no_sequences():
 @pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy is deprecated", "ignore:.*Any type hint is inferred"
 )
-def test_mlflow(run):
+def test_mlflow_logs_and_loads_the_model(run):
     recipe = run("with_mlflow.py", "mlflow")
     expected = recipe["model"].predict(recipe["X"])[249:]
     np.testing.assert_array_equal(recipe["y_pred"], expected)
@@ -175,10 +175,10 @@ def test_mlflow(run):
     assert logged.metrics["loss"] == recipe["model"][-1].loss_curve_[-1]
 
 
-# Tools that take tables only.
+# Tools that need a 2-D X.
 
 
-def test_permutation_importance(run):
+def test_permutation_importance_ranks_the_last_lag_first(run):
     recipe = run("with_permutation_importance.py", "sklearn")
     names = [f"sunspots_lag{lag}" for lag in range(12, 0, -1)]
     assert sorted(recipe["importances"].index) == sorted(names)
@@ -186,24 +186,23 @@ def test_permutation_importance(run):
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning:shap")
-def test_shap(run):
+def test_shap_values_add_up_to_the_prediction(run):
     recipe = run("with_shap.py", "shap")
     explanation, rows = recipe["explanation"], recipe["X_windows"][249:259]
     assert explanation.feature_names == [f"x0_lag{lag}" for lag in range(12, 0, -1)]
-    # What the values stand for: they add up to the prediction.
     np.testing.assert_allclose(
         explanation.base_values + explanation.values.sum(axis=1), recipe["model"].predict(rows)
     )
 
 
-# Frames.
+# Data frames.
 
 
 FRAME = pd.DataFrame({"a": np.arange(5.0), "b": 10 * np.arange(5.0)})
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_frames_go_through_a_pipeline_with_their_names(library):
+def test_a_pipeline_keeps_the_column_names_of_a_frame(library):
     frame = FRAME if library == "pandas" else pytest.importorskip("polars").DataFrame(FRAME)
     pipeline = make_pipeline(StandardScaler(), SlidingWindow(2, lag=1, flatten=True))
     out = pipeline.set_output(transform=library).fit_transform(frame)
@@ -212,7 +211,7 @@ def test_frames_go_through_a_pipeline_with_their_names(library):
     assert list(out.columns) == pipeline.get_feature_names_out().tolist() == names
     scaled = StandardScaler().fit_transform(FRAME)
     np.testing.assert_array_equal(out.to_numpy()[2:], np.hstack([scaled[:-2], scaled[1:-1]]))
-    # The estimator keeps the names, and holds later frames to them.
+    # The estimator keeps the names, and later frames must have the same.
     lstm = LSTMRegressor(2, timesteps=2).partial_fit(out, np.arange(5))
     assert lstm.feature_names_in_.tolist() == names
     with pytest.raises(ValueError, match="feature names should match"):

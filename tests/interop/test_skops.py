@@ -1,4 +1,4 @@
-"""skops: loaded with no more trust than in the names of our own classes."""
+"""skops: loading an estimator requires trust in classes of sklstm only."""
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,25 @@ X = rng.normal(size=(30, 5, 2))
 y = X[:, -1, 0]
 frame = pd.DataFrame(X.reshape(30, 10), columns=[*"abcdefghij"])
 
-OURS = {"sklstm.nn.network.Network", "sklstm.nn.optimizers.Adam", "sklstm.nn.training.Progress"}
-REGRESSOR = {"sklstm.regressor.LSTMRegressor", *OURS}
-CLASSIFIER = {"sklstm.classifier.LSTMClassifier", *OURS}
+FITTED_STATE = {
+    "sklstm.nn.model.InputForm",
+    "sklstm.nn.model.Model",
+    "sklstm.nn.network.Network",
+    "sklstm.nn.optimizers.Adam",
+    "sklstm.nn.training.History",
+    "sklstm.nn.training.Progress",
+    "sklstm.nn.training.TrainingState",
+}
+REGRESSOR = {
+    "sklstm.regressor.LSTMRegressor",
+    "sklstm.nn.model.NumericOutput",
+    *FITTED_STATE,
+}
+CLASSIFIER = {
+    "sklstm.classifier.LSTMClassifier",
+    "sklstm.nn.model.ClassOutput",
+    *FITTED_STATE,
+}
 
 FITTED = {
     "regressor": (LSTMRegressor(3, max_iter=2, random_state=0), X, y, REGRESSOR),
@@ -74,13 +90,13 @@ FITTED = {
         ),
         X[:, -1],
         y,
-        {"sklstm.windowing.SlidingWindow", *REGRESSOR},
+        {"sklstm.windows.sliding.SlidingWindow", *REGRESSOR},
     ),
 }
 
 
 @pytest.mark.parametrize("name", FITTED)
-def test_our_own_names_are_all_to_trust(name):
+def test_loading_requires_trust_in_names_of_sklstm_only(name):
     estimator, X, y, names = FITTED[name]
     dumped = io.dumps(estimator.fit(X, y))
     untrusted = io.get_untrusted_types(data=dumped)
@@ -90,7 +106,7 @@ def test_our_own_names_are_all_to_trust(name):
 
 
 @pytest.mark.parametrize("name", ["regressor", "classifier", "frame"])
-def test_training_goes_on_with_the_same_bits(name):
+def test_training_continues_after_loading_with_the_same_bits(name):
     estimator, X, y, names = FITTED[name]
     loaded = io.loads(io.dumps(estimator.fit(X, y)), trusted=sorted(names))
     for one in (estimator, loaded):
@@ -99,7 +115,7 @@ def test_training_goes_on_with_the_same_bits(name):
     np.testing.assert_array_equal(loaded.predict(X), estimator.predict(X))
 
 
-def test_an_estimator_that_is_not_fitted():
+def test_an_unfitted_estimator_is_loaded_with_its_parameters():
     dumped = io.dumps(LSTMRegressor((4, 3), alpha=0.5))
     assert io.get_untrusted_types(data=dumped) == ["sklstm.regressor.LSTMRegressor"]
     loaded = io.loads(dumped, trusted=["sklstm.regressor.LSTMRegressor"])

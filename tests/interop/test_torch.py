@@ -1,4 +1,4 @@
-"""PyTorch: the same predictions, in both directions, and the same course of training."""
+"""Weights to and from PyTorch give the same predictions and the same training."""
 
 import runpy
 from pathlib import Path
@@ -34,10 +34,10 @@ LINKS = {
 }
 
 
-def said_by_torch(model, X):
-    """Return what PyTorch says with the estimator's weights, link included."""
-    network = model._network
-    module = torch_module(network.hidden_layer_sizes, model.n_outputs_, model.bidirectional)
+def predictions_of_torch(model, X):
+    """Return the predictions of PyTorch with the weights of an estimator, through the link."""
+    network = model.__sklstm_model__().network
+    module = torch_module(network.hidden_layer_sizes, network.n_outputs, network.bidirectional)
     module.to(torch.tensor(X).dtype)
     state = {name: torch.tensor(array) for name, array in to_torch(model).items()}
     module.load_state_dict(state, strict=True)
@@ -60,20 +60,20 @@ TARGETS = [
 @pytest.mark.parametrize(
     ("cls", "loss", "y"), TARGETS, ids=["numbers", "raw", "counts", "two", "three", "labels"]
 )
-def test_an_estimator_in_pytorch(cls, loss, y, sizes, bidirectional, dtype):
+def test_to_torch_gives_the_predictions_of_the_estimator(cls, loss, y, sizes, bidirectional, dtype):
     model = quick(cls, hidden_layer_sizes=sizes, bidirectional=bidirectional, **loss)
     model.fit(X.astype(dtype), y)
     X_new = make_sequences("dense", n_timesteps=11, dtype=dtype)
-    said, expected = said_by_torch(model, X_new), outputs(model, X_new)
+    predicted, expected = predictions_of_torch(model, X_new), outputs(model, X_new)
     if expected.shape[1:] == (2,) and cls is LSTMClassifier:
         expected = expected[:, 1:]
-    expected = expected.reshape(said.shape)
-    np.testing.assert_allclose(said, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+    expected = expected.reshape(predicted.shape)
+    np.testing.assert_allclose(predicted, expected, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_module_as_an_estimator(name, dtype):
+def test_from_torch_gives_the_predictions_of_the_module(name, dtype):
     sizes, n_outputs, bidirectional = NETWORKS[name]
     module = torch_module(sizes, n_outputs, bidirectional, seed=1)
     X_new = X.astype(dtype)
@@ -90,7 +90,7 @@ def test_a_module_as_an_estimator(name, dtype):
     decided = raw.argmax(axis=1) if n_outputs > 1 else (raw[:, 0] > 0).astype(int)
     np.testing.assert_array_equal(classifier.predict(X_new), decided)
 
-    # What PyTorch does with it from now on is its own affair.
+    # Later changes of the module do not affect the estimator.
     before = model.predict(X_new)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -99,7 +99,7 @@ def test_a_module_as_an_estimator(name, dtype):
 
 
 @pytest.mark.parametrize("name", ["regressor", "two classes", "three classes"])
-def test_sixty_steps_of_adam_from_one_start(name):
+def test_sixty_steps_of_adam_equal_those_of_pytorch(name):
     network, y = training_runs(NUMBERS, CLASSES)[name]
     sizes, _, bidirectional = network
     cls = LSTMRegressor if name == "regressor" else LSTMClassifier
@@ -128,9 +128,9 @@ def test_sixty_steps_of_adam_from_one_start(name):
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
 
 
-def test_the_example_of_the_documentation():
+def test_the_documented_example_keeps_the_predictions():
     example = Path(__file__).parents[2] / "docs" / "interop" / "with_torch.py"
     names = runpy.run_path(str(example))
-    X, said = names["X"], names["probabilities"]
+    X, predicted = names["X"], names["probabilities"]
     for estimator in (names["model"], names["back"]):
-        np.testing.assert_allclose(estimator.predict_proba(X), said, rtol=1e-10)
+        np.testing.assert_allclose(estimator.predict_proba(X), predicted, rtol=1e-10)

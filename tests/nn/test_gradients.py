@@ -277,6 +277,7 @@ def problems(draw, loss):
     return problem.without_some_steps() if draw(st.booleans()) else problem
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 @settings(max_examples=15)
 @given(st.data(), st.integers(1, 4), st.sampled_from([0.0, 0.7]))

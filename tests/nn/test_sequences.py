@@ -259,6 +259,7 @@ joblib.dump(answers, "answers")
 """
 
 
+@pytest.mark.slow
 def test_an_estimator_unpickled_in_another_process_gives_the_same_bits(cls, tmp_path):
     cases = [fitted(cls, form) for form in FORMS]
     joblib.dump(cases, tmp_path / "cases")

@@ -1,4 +1,4 @@
-"""Early stopping: by rows of the user's own, by rows set aside, and what must not leak."""
+"""Early stopping: with a validation set from the user, with a split, and without leakage."""
 
 import copy
 
@@ -39,17 +39,17 @@ def y(cls, X):
 
 
 def stopper(cls, **params):
-    """Return an estimator that stops early, and whose target has no scale of its own."""
+    """Return an estimator with early stopping that does not standardise the target."""
     if cls is LSTMRegressor:
         params.setdefault("normalize_y", False)
     return quick(cls, early_stopping=True, **params)
 
 
-# A validation set of the user's own.
+# A validation set from the user.
 
 
 @both
-def test_a_given_validation_set_is_like_the_same_rows_set_aside(cls, X, y):
+def test_a_given_validation_set_equals_a_split_with_the_same_rows(cls, X, y):
     params = {"max_iter": 20, "learning_rate_init": 0.05, "n_iter_no_change": 4}
     fraction = N_VAL / len(X)
     split = stopper(cls, validation_split="last", validation_fraction=fraction, **params)
@@ -69,7 +69,7 @@ def test_a_given_validation_set_is_like_the_same_rows_set_aside(cls, X, y):
 
 
 @both
-def test_nothing_is_set_aside_besides_a_given_validation_set(cls, X, y):
+def test_a_given_validation_set_leaves_all_samples_for_training(cls, X, y):
     estimator = stopper(cls).fit(X, y, X_val=X[:5], y_val=y[:5])
     assert estimator.t_ == estimator.n_iter_ * len(X)
     without = stopper(cls).set_params(early_stopping=False).fit(X, y)
@@ -78,7 +78,7 @@ def test_nothing_is_set_aside_besides_a_given_validation_set(cls, X, y):
 
 @both
 @pytest.mark.parametrize("weights", [None, np.linspace(0, 3, N_VAL)], ids=["plain", "weighted"])
-def test_the_score_is_that_of_the_given_rows(cls, X, y, weights):
+def test_the_validation_score_is_the_score_on_the_given_set(cls, X, y, weights):
     X_val = make_sequences("dense", n_samples=N_VAL, seed=5)
     y_val = y[:N_VAL]
     estimator = quick(cls, early_stopping=True, max_iter=15, learning_rate_init=0.05)
@@ -89,7 +89,7 @@ def test_the_score_is_that_of_the_given_rows(cls, X, y, weights):
 
 
 @both
-def test_the_given_rows_change_no_update(cls, X, y):
+def test_the_given_validation_set_does_not_affect_the_updates(cls, X, y):
     others = make_sequences("dense", n_samples=N_VAL, seed=5)
     fits = [
         quick(cls, early_stopping=True, n_iter_no_change=np.inf).fit(
@@ -102,7 +102,7 @@ def test_the_given_rows_change_no_update(cls, X, y):
 
 
 @both
-def test_the_weights_of_the_best_epoch_on_the_given_rows_are_kept(cls, X, y):
+def test_the_weights_of_the_epoch_with_the_best_score_are_kept(cls, X, y):
     sets = {"X_val": X[:N_VAL], "y_val": y[:N_VAL]}
     params = {"learning_rate_init": 0.2, "n_iter_no_change": 5}
     X, y = X[N_VAL:], y[N_VAL:]
@@ -116,7 +116,7 @@ def test_the_weights_of_the_best_epoch_on_the_given_rows_are_kept(cls, X, y):
 @both
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("form_val", FORMS)
-def test_any_form_of_sequences_serves_to_stop_by(cls, form, form_val):
+def test_a_validation_set_can_be_in_any_form_of_sequences(cls, form, form_val):
     X, X_val = make_sequences(form, 30), make_sequences(form_val, N_VAL, n_timesteps=7, seed=1)
     y, y_val = make_target(cls, X), make_target(cls, X)[:N_VAL]
     estimator = stopper(cls).fit(X, y, X_val=X_val, y_val=y_val)
@@ -127,7 +127,7 @@ def test_any_form_of_sequences_serves_to_stop_by(cls, form, form_val):
 
 
 @both
-def test_rows_of_time_steps_serve_to_stop_by(cls):
+def test_a_validation_set_can_be_2d_with_timesteps(cls):
     X = make_sequences("dense", n_samples=30)
     y = make_target(cls, X)
     rows = X.reshape(30, -1)
@@ -137,14 +137,14 @@ def test_rows_of_time_steps_serve_to_stop_by(cls):
     assert flat.validation_scores_ == cubic.validation_scores_
 
 
-def test_an_indicator_serves_to_stop_by():
+def test_a_validation_set_can_be_multilabel():
     X = make_sequences("dense", n_samples=30)
     Y = (make_target(LSTMRegressor, X)[:, np.newaxis] > [-1, 0, 1]).astype(int)
     estimator = stopper(LSTMClassifier).fit(X, Y, X_val=X[:N_VAL], y_val=Y[:N_VAL])
     assert estimator.best_validation_score_ == estimator.score(X[:N_VAL], Y[:N_VAL])
 
 
-def test_a_given_set_may_lack_a_class():
+def test_a_validation_set_can_lack_a_class():
     X = make_sequences("dense", n_samples=30)
     y = make_target(LSTMClassifier, X)
     rows = y != "low"
@@ -153,7 +153,7 @@ def test_a_given_set_may_lack_a_class():
     assert estimator.best_validation_score_ == estimator.score(X[rows], y[rows])
 
 
-def test_the_scale_of_the_target_is_that_of_the_rows_to_train_on():
+def test_the_target_is_standardised_by_the_training_set_only():
     X = make_sequences("dense", n_samples=30)
     y = make_target(LSTMRegressor, X)
     estimator = quick(LSTMRegressor, early_stopping=True, n_iter_no_change=np.inf)
@@ -162,7 +162,7 @@ def test_the_scale_of_the_target_is_that_of_the_rows_to_train_on():
 
 
 @both
-def test_warm_start_takes_another_validation_set(cls, X, y):
+def test_warm_start_can_add_a_validation_set(cls, X, y):
     estimator = quick(cls, warm_start=True, max_iter=4).fit(X, y)
     estimator.set_params(early_stopping=True).fit(X, y, X_val=X[:N_VAL], y_val=y[:N_VAL])
     scores = estimator.validation_scores_
@@ -174,12 +174,12 @@ def test_warm_start_takes_another_validation_set(cls, X, y):
     assert estimator.best_validation_score_ == pytest.approx(estimator.score(X[:N_VAL], y[:N_VAL]))
 
 
-# Rows left out between those to train on and those to stop by.
+# A gap between the training rows and the validation rows.
 
 
 @both
 @pytest.mark.parametrize("gap", [0, 1, 5])
-def test_a_gap_leaves_out_the_rows_before_those_set_aside(cls, X, y, gap):
+def test_a_gap_leaves_out_the_rows_before_the_validation_rows(cls, X, y, gap):
     params = {"validation_split": "last", "validation_fraction": 0.2, "batch_size": 30}
     estimator = stopper(cls, validation_gap=gap, n_iter_no_change=np.inf, **params).fit(X, y)
     n_train = 24 - gap
@@ -191,7 +191,7 @@ def test_a_gap_leaves_out_the_rows_before_those_set_aside(cls, X, y, gap):
 
 
 @both
-def test_a_gap_without_early_stopping_leaves_nothing_out(cls, X, y):
+def test_a_gap_without_early_stopping_has_no_effect(cls, X, y):
     assert_same_fit(quick(cls, validation_gap=5).fit(X, y), quick(cls).fit(X, y))
 
 
@@ -199,7 +199,7 @@ def test_a_gap_without_early_stopping_leaves_nothing_out(cls, X, y):
 
 
 def windows_and_losses(series, target, **params):
-    """Fit on windows of a series, a quarter of 40 rows set aside, and return the losses."""
+    """Fit on windows of 40 rows, the last quarter for validation, and return the losses."""
     pipeline = make_pipeline(
         SlidingWindow(5),
         stopper(LSTMRegressor, validation_fraction=0.25, n_iter_no_change=np.inf, **params),
@@ -207,26 +207,26 @@ def windows_and_losses(series, target, **params):
     return pipeline.fit(series, target)[-1].loss_curve_
 
 
-def test_no_window_to_train_on_reaches_into_the_rows_set_aside():
+def test_no_training_window_holds_a_validation_row():
     rng = np.random.RandomState(0)
     series, target = rng.normal(size=(40, 2)), rng.normal(size=40)
     losses = windows_and_losses(series, target)
     others, other_targets = series.copy(), target.copy()
     others[30:], other_targets[30:] = rng.normal(size=(10, 2)), rng.normal(size=10)
     assert windows_and_losses(others, other_targets) == losses
-    others[29] = 0  # the last row to train on
+    others[29] = 0  # the last training row
     assert windows_and_losses(others, target) != losses
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
-def test_with_a_gap_no_target_to_train_on_reaches_beyond_the_first_row_set_aside(horizon):
+def test_with_a_gap_no_training_target_is_later_than_the_first_validation_row(horizon):
     rng = np.random.RandomState(0)
     values = rng.normal(size=40 + horizon)
 
     def losses(values, gap):
         return windows_and_losses(values[:40, np.newaxis], values[horizon:], validation_gap=gap)
 
-    # The first row that is predicted to stop by knows itself, and nothing that comes after.
+    # The window of the first validation row, 30, ends with that row.
     others = values.copy()
     others[31:] = rng.normal(size=len(others) - 31)
     assert losses(others, gap=horizon - 1) == losses(values, gap=horizon - 1)
@@ -236,7 +236,7 @@ def test_with_a_gap_no_target_to_train_on_reaches_beyond_the_first_row_set_aside
 
 @both
 @pytest.mark.filterwarnings("error")
-def test_a_random_split_of_overlapping_windows_has_a_warning(cls):
+def test_a_random_split_of_overlapping_windows_warns(cls):
     series = np.random.RandomState(0).normal(size=(40, 2))
     windows = SlidingWindow(3).fit_transform(series)
     y = make_target(cls, windows)
@@ -246,7 +246,7 @@ def test_a_random_split_of_overlapping_windows_has_a_warning(cls):
     assert len(w) == 1
     assert w[0].filename == __file__
     assert estimator.best_iter_ is not None
-    # None without such a split, nor of a set of the user's own.
+    # No warning with another split, without early stopping, or with a given validation set.
     params.pop("validation_split")
     quick(cls, early_stopping=True, validation_split="last", **params).fit(windows, y)
     quick(cls, validation_split="random", **params).fit(windows, y)
@@ -286,7 +286,7 @@ def test_a_random_split_of_overlapping_windows_has_a_warning(cls):
         "side by side",
     ],
 )
-def test_a_random_split_of_anything_else_has_none(arrange):
+def test_a_random_split_of_sequences_that_do_not_overlap_does_not_warn(arrange):
     X = arrange(make_sequences("dense", n_samples=30))
     params = {"validation_split": "random", "validation_fraction": 0.2, "tol": 10.0, "max_iter": 30}
     y = np.random.RandomState(0).normal(size=len(X))
@@ -307,7 +307,7 @@ SERIES = 10 * np.random.RandomState(0).normal(size=(80, 2)) + 50
 
 
 @both
-def test_a_validation_set_goes_through_the_steps_of_a_pipeline(cls):
+def test_a_pipeline_transforms_the_validation_set(cls):
     windows = SlidingWindow(4).fit_transform(SERIES)
     y = make_target(cls, windows)
     weights = np.linspace(0, 1, 20)
@@ -330,7 +330,7 @@ def test_a_validation_set_goes_through_the_steps_of_a_pipeline(cls):
 
 
 @both
-def test_a_validation_set_in_a_search_over_pipelines(cls):
+def test_a_search_over_pipelines_passes_the_validation_set(cls):
     y = make_target(cls, SlidingWindow(4).fit_transform(SERIES))
     with config_context(enable_metadata_routing=True):
         search = GridSearchCV(
@@ -343,7 +343,7 @@ def test_a_validation_set_in_a_search_over_pipelines(cls):
 
 
 @both
-def test_a_validation_set_that_was_not_asked_for_is_refused(cls):
+def test_a_validation_set_that_was_not_requested_raises(cls):
     y = make_target(cls, SlidingWindow(4).fit_transform(SERIES))
     with config_context(enable_metadata_routing=True):
         model = make_pipeline(SlidingWindow(4), cls(early_stopping=True), transform_input=["X_val"])

@@ -1,4 +1,4 @@
-"""predict_step: one new time step of a stream at a time."""
+"""Prediction: blocks of sequences in threads, and one time step of a stream at a time."""
 
 import pickle
 
@@ -9,6 +9,10 @@ from sklearn.exceptions import NotFittedError
 from support.data import ESTIMATORS, Unchanged, make_sequences, make_target, quick, run_python
 
 from sklstm import LSTMClassifier, LSTMRegressor
+from sklstm.nn.network import Network
+from sklstm.nn.prediction import blocks_of, raw_outputs
+from sklstm.nn.sequences import DenseSequences
+from sklstm.nn.threads import ThreadPool, single_threaded_blas
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 both = pytest.mark.parametrize("cls", ESTIMATORS)
@@ -49,12 +53,59 @@ def assert_equal_predictions(ours, theirs, rtol=1e-12):
         np.testing.assert_array_equal(ours, theirs)
 
 
-# What predict gives for the sequence so far.
+# Blocks of sequences.
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "sizes"), [(0, []), (1, [1]), (4, [4]), (5, [4, 1]), (8, [4, 4])]
+)
+def test_blocks_are_consecutive_and_of_at_most_the_given_size(n_samples, sizes):
+    blocks = [np.arange(n_samples)[block] for block in blocks_of(n_samples, 4)]
+    assert [len(block) for block in blocks] == sizes
+    np.testing.assert_array_equal(np.concatenate([[], *blocks]), np.arange(n_samples))
+
+
+class RecordingPool(ThreadPool):
+    """Pool that records the number of items in each call of map."""
+
+    def map(self, function, items):
+        self.n_items = len(items)
+        return super().map(function, items)
+
+
+def test_raw_outputs_in_several_threads_have_the_same_bits():
+    rng = np.random.RandomState(0)
+    network = Network(2, (100,), 1)  # large enough for a second thread
+    parameters = network.initialize(rng)
+    sequences = DenseSequences(rng.normal(size=(1000, 7, 2)), has_missing=False)
+    raw = []
+    with single_threaded_blas():
+        for n_threads, n_items in ((1, 1), (2, 2), (3, 2)):
+            with RecordingPool(n_threads) as pool:
+                raw.append(raw_outputs(network, parameters, sequences, pool))
+            assert pool.n_items == n_items
+    assert raw[0].shape == (1, 1000)
+    np.testing.assert_array_equal(raw[0], raw[1])
+    np.testing.assert_array_equal(raw[0], raw[2])
+
+
+def test_raw_outputs_of_rows_are_in_the_order_of_the_rows():
+    rng = np.random.RandomState(0)
+    network = Network(2, (3,), 2)
+    parameters = network.initialize(rng)
+    sequences = DenseSequences(make_sequences("missing"), has_missing=True)
+    rows = np.array([7, 2, 11, 2])
+    found = raw_outputs(network, parameters, sequences, ThreadPool(), rows)
+    expected = raw_outputs(network, parameters, sequences, ThreadPool())[:, rows]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+# predict_step equals predict for the sequence so far.
 
 
 @cases
 @layers
-def test_many_streams_at_every_step(case, hidden_layer_sizes):
+def test_predict_step_of_many_streams_equals_predict_at_every_step(case, hidden_layer_sizes):
     estimator, state = fitted(case, hidden_layer_sizes=hidden_layer_sizes), None
     for t in range(X.shape[1]):
         y, state = estimator.predict_step(X[:, t], state)
@@ -63,7 +114,7 @@ def test_many_streams_at_every_step(case, hidden_layer_sizes):
 
 @cases
 @layers
-def test_one_stream_at_every_step(case, hidden_layer_sizes):
+def test_predict_step_of_one_stream_equals_predict_at_every_step(case, hidden_layer_sizes):
     estimator = fitted(case, hidden_layer_sizes=hidden_layer_sizes)
     for sequence in X[:3]:
         state = None
@@ -73,7 +124,7 @@ def test_one_stream_at_every_step(case, hidden_layer_sizes):
 
 
 @both
-def test_float32(cls):
+def test_predict_step_keeps_float32(cls):
     case = "one output" if cls is LSTMRegressor else "three classes"
     estimator, state = fitted(case, dtype="float32", hidden_layer_sizes=(4, 3)), None
     for t in range(X.shape[1]):
@@ -82,13 +133,13 @@ def test_float32(cls):
         assert {array.dtype for layer in state for array in layer} == {np.dtype("float32")}
 
 
-def test_dropout_has_no_part_in_it():
+def test_predict_step_ignores_dropout():
     estimator = fitted(dropout=0.5, recurrent_dropout=0.5)
     y, _ = estimator.predict_step(X[:, 0])
     np.testing.assert_allclose(y, estimator.predict(X[:, :1]), rtol=1e-12)
 
 
-def test_rows_are_read_as_time_steps_of_a_single_feature():
+def test_predict_step_of_a_2d_model_takes_one_feature_per_step():
     flat = make_sequences("dense")[:, :, 0]
     estimator, state = quick(LSTMRegressor).fit(flat, flat.sum(axis=1)), None
     for t in range(flat.shape[1]):
@@ -97,14 +148,14 @@ def test_rows_are_read_as_time_steps_of_a_single_feature():
 
 
 @pytest.mark.parametrize("container", [list, tuple, np.asarray])
-def test_a_step_in_any_form(container):
+def test_a_step_can_be_a_list_a_tuple_or_an_array(container):
     estimator = fitted()
     expected, _ = estimator.predict_step(X[1, 1])
     y, _ = estimator.predict_step(container(X[1, 1].tolist()))
     assert y == expected
 
 
-def test_a_step_of_integers():
+def test_a_step_can_hold_integers():
     estimator = fitted()
     y, _ = estimator.predict_step([1, -2])
     assert y == estimator.predict_step([1.0, -2.0])[0]
@@ -114,7 +165,7 @@ def test_a_step_of_integers():
 
 
 @layers
-def test_a_missing_step_passes_the_state_on(hidden_layer_sizes):
+def test_a_missing_step_leaves_the_state_unchanged(hidden_layer_sizes):
     estimator = fitted(hidden_layer_sizes=hidden_layer_sizes)
     missing = np.full(2, np.nan)
     y, state = estimator.predict_step(X[1, 1])
@@ -122,13 +173,13 @@ def test_a_missing_step_passes_the_state_on(hidden_layer_sizes):
     assert y_after == y
     for before, after in zip(state, state_after, strict=True):
         np.testing.assert_array_equal(before, after)
-    # At the start, it is a sequence without any step.
+    # At the start, it equals a sequence without any step.
     y, state = estimator.predict_step(missing)
     assert y == estimator.predict(missing[np.newaxis, np.newaxis])[0]
     assert not any(array.any() for layer in state for array in layer)
 
 
-def test_streams_miss_steps_each_for_itself():
+def test_each_stream_can_miss_other_steps():
     estimator = fitted(hidden_layer_sizes=(4, 3))
     _, state = estimator.predict_step(X[:, 1])
     x_t = X[:, 2].copy()
@@ -147,7 +198,7 @@ def test_streams_miss_steps_each_for_itself():
 
 
 @layers
-def test_the_state_is_plain_arrays(hidden_layer_sizes):
+def test_the_state_is_a_tuple_of_arrays(hidden_layer_sizes):
     estimator = fitted(hidden_layer_sizes=hidden_layer_sizes)
     sizes = np.atleast_1d(hidden_layer_sizes).tolist()
     for x_t, shapes in (
@@ -162,17 +213,17 @@ def test_the_state_is_plain_arrays(hidden_layer_sizes):
 
 
 @both
-def test_nothing_is_kept_and_nothing_is_written_to(cls):
+def test_predict_step_changes_neither_estimator_nor_arguments(cls):
     estimator = fitted("one output" if cls is LSTMRegressor else "three classes")
     _, state = estimator.predict_step(X[:, 1])
     expected, _ = estimator.predict_step(X[:, 2], state)
     with Unchanged(estimator, X, state):
-        for _ in range(2):  # the same step again is no further step
+        for _ in range(2):  # a second call with the same state is not a further step
             y, _ = estimator.predict_step(X[:, 2], state)
             np.testing.assert_array_equal(y, expected)
 
 
-def test_the_state_does_not_change_when_a_later_one_is_made():
+def test_a_state_shares_no_memory_with_the_next_one():
     estimator = fitted()
     _, first = estimator.predict_step(X[:, 1])
     copies = pickle.loads(pickle.dumps(first))
@@ -187,31 +238,32 @@ IN_ANOTHER_PROCESS = """
 import joblib
 
 estimator, state, steps = joblib.load("stream.joblib")
-answers = []
+predictions = []
 for x_t in steps:
     y, state = estimator.predict_step(x_t, state)
-    answers.append(y)
-joblib.dump((answers, state), "answers.joblib")
+    predictions.append(y)
+joblib.dump((predictions, state), "predictions.joblib")
 """
 
 
+@pytest.mark.slow
 @both
-def test_a_stream_goes_on_in_another_process(cls, tmp_path):
+def test_a_stream_continues_in_another_process_with_the_same_bits(cls, tmp_path):
     case = "one output" if cls is LSTMRegressor else "three classes"
     estimator = fitted(case, hidden_layer_sizes=(4, 3))
     _, state = estimator.predict_step(X[:, 0])
     steps = [X[:, 1], X[:, 2]]
     joblib.dump((estimator, state, steps), tmp_path / "stream.joblib")
     run_python("-W", "error", "-c", IN_ANOTHER_PROCESS, cwd=tmp_path)
-    answers, there = joblib.load(tmp_path / "answers.joblib")
-    for x_t, answer in zip(steps, answers, strict=True):
+    predictions, there = joblib.load(tmp_path / "predictions.joblib")
+    for x_t, predicted in zip(steps, predictions, strict=True):
         y, state = estimator.predict_step(x_t, state)
-        np.testing.assert_array_equal(answer, y)
+        np.testing.assert_array_equal(predicted, y)
     for ours, theirs in zip(state, there, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_stream_can_be_learned_from_as_it_goes():
+def test_a_state_can_be_used_after_partial_fit():
     estimator = fitted()
     _, state = estimator.predict_step(X[:, 1])
     estimator.partial_fit(X, TOTAL)
@@ -220,18 +272,18 @@ def test_a_stream_can_be_learned_from_as_it_goes():
     assert not np.allclose(y, fitted().predict_step(X[:, 2], state)[0])
 
 
-# What is refused.
+# Invalid calls.
 
 
 @both
-def test_both_directions_have_no_next_step(cls):
+def test_predict_step_of_a_bidirectional_estimator_raises(cls):
     estimator = quick(cls, bidirectional=True).fit(X, make_target(cls, X))
     with Unchanged(estimator), pytest.raises(ValueError, match="needs bidirectional=False"):
         estimator.predict_step(X[:, 0])
 
 
 @both
-def test_an_estimator_that_is_not_fitted(cls):
+def test_predict_step_of_an_unfitted_estimator_raises(cls):
     with pytest.raises(NotFittedError):
         cls().predict_step([1.0, 2.0])
 
@@ -253,13 +305,13 @@ def test_an_estimator_that_is_not_fitted(cls):
         (None, r"x_t has the shape \(\)"),
     ],
 )
-def test_a_step_that_cannot_be_used(x_t, message):
+def test_an_invalid_step_raises(x_t, message):
     estimator = fitted()
     with Unchanged(estimator), pytest.raises(ValueError, match=f"(?s){message}"):
         estimator.predict_step(x_t)
 
 
-def test_a_step_too_large_for_float32():
+def test_a_step_too_large_for_float32_raises():
     with pytest.raises(ValueError, match="finite in float32"):
         fitted(dtype="float32").predict_step([1e39, 0.0])
 
@@ -282,13 +334,13 @@ ZEROS = np.zeros(4)
     ],
     ids=["text", "number", "empty", "flat", "layers", "h alone", "units", "2-D", "many streams"],
 )
-def test_a_state_of_another_form(state):
+def test_a_state_of_another_form_raises(state):
     estimator = fitted()
     with Unchanged(estimator), pytest.raises(ValueError, match=r"pair \(h, c\) for each layer"):
         estimator.predict_step(X[1, 1], state)
 
 
-def test_a_state_of_another_number_of_streams():
+def test_a_state_of_another_number_of_streams_raises():
     estimator = fitted()
     _, state = estimator.predict_step(X[:, 0])
     for x_t in (X[:19, 1], X[1, 1]):

@@ -1,4 +1,4 @@
-"""Well-known implementations of the LSTM, reproduced."""
+"""The LSTM equals other implementations: formulas written out, Keras, PyTorch."""
 
 import math
 from pathlib import Path
@@ -14,7 +14,7 @@ from sklstm.nn import SquaredError, lstm, lstm_cell
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.sequences import DenseSequences, RaggedSequences
 
-# One cell of three units, all four gates with the same weights, over two steps.
+# One cell of three units whose four gates have the same weights, over two steps.
 
 W = [[0.01, 0.02], [0.03, 0.04], [0.05, 0.06]]
 U = [[0.07, 0.08, 0.09], [0.10, 0.11, 0.12], [0.13, 0.14, 0.15]]
@@ -23,7 +23,7 @@ STEPS = [(1.0, 2.0), (3.0, 4.0)]
 
 
 def states_of_the_cell():
-    """Hidden and cell state after each step, by the formulas written out."""
+    """Return hidden and cell state after each step, by the formulas."""
     h = c = [0.0, 0.0, 0.0]
     states = []
     for x in STEPS:
@@ -44,7 +44,7 @@ def states_of_the_cell():
     return states
 
 
-def test_one_cell_against_the_formulas_written_out():
+def test_a_cell_equals_the_formulas():
     W_x, W_h, b = np.tile(W, (4, 1)), np.tile(U, (4, 1)), np.tile(B, 4)
     h = c = np.zeros(3)
     for x_t, (want_h, want_c) in zip(STEPS, states_of_the_cell(), strict=True):
@@ -60,16 +60,16 @@ def test_one_cell_against_the_formulas_written_out():
 
 
 def frozen(name):
-    """The arrays of a file in data/, where the script that made it tells what they are."""
+    """Return the arrays of a file in support/data/; the script there describes them."""
     with np.load(Path(__file__).parent / "support" / "data" / f"{name}.npz") as file:
         return dict(file)
 
 
-# Keras: 32 units over 5 steps of 3 features. See data/make_keras_lstm.py for the numbers.
+# Keras: 32 units over 5 steps of 3 features; see support/data/make_keras_lstm.py.
 
 
 class Keras:
-    """The frozen numbers, and the weights in our layout: that of Keras, transposed."""
+    """The frozen arrays, and the weights in the layout of sklstm: those of Keras, transposed."""
 
     def __init__(self):
         self.__dict__.update(frozen("keras_lstm"))
@@ -86,31 +86,31 @@ def keras():
     return Keras()
 
 
-# Both sides are float64; sums are added in another order.
+# Both are computed in float64, with sums in another order.
 as_keras = {"rtol": 1e-12, "atol": 1e-14}
 
 
-def test_keras_last_output(keras):
+def test_the_last_output_equals_keras(keras):
     output = lstm(keras.x, *keras.weights)
     assert output.shape == (3, 32)
     assert_allclose(output, keras.h, **as_keras)
 
 
-def test_keras_sequences_and_states(keras):
+def test_sequences_and_states_equal_keras(keras):
     output, h, c = lstm(keras.x, *keras.weights, return_sequences=True, return_state=True)
     assert_allclose(output, keras.sequences, **as_keras)
     assert_allclose(h, keras.h, **as_keras)
     assert_allclose(c, keras.c, **as_keras)
 
 
-def test_keras_time_major(keras):
+def test_time_major_sequences_equal_keras(keras):
     output = lstm(
         keras.x.transpose(1, 0, 2), *keras.weights, return_sequences=True, time_major=True
     )
     assert_allclose(output, keras.time_major_sequences, **as_keras)
 
 
-def test_keras_initial_state(keras):
+def test_an_initial_state_gives_the_sequences_of_keras(keras):
     output, h, c = lstm(
         keras.x,
         *keras.weights,
@@ -124,13 +124,12 @@ def test_keras_initial_state(keras):
 
 
 def prepare(network, x):
-    """The batch, the order of its columns, and arrays to work in."""
+    """Return a batch, the order of its columns, and a workspace."""
     batch, order = DenseSequences(x, has_missing=True).batch(slice(None), x.dtype)
     return batch, order, Workspace(network, x.dtype)
 
 
-def test_keras_mask(keras):
-    """A missing step is what Keras calls masked: the state passes through."""
+def test_missing_steps_equal_masked_steps_of_keras(keras):
     x = np.where(keras.mask[:, :, None], keras.x, np.nan)
     batch, order, _ = prepare(keras.network, x)
     (buffers,) = keras.network.state_buffers(x.dtype)
@@ -139,8 +138,8 @@ def test_keras_mask(keras):
     assert_allclose(buffers.c.T, keras.masked_c[order], **as_keras)
 
 
-def test_keras_loss_and_gradient(keras):
-    """With a head of two outputs; the derivative is by JAX."""
+def test_loss_and_gradient_equal_keras(keras):
+    """With a head of two outputs; JAX computed the gradient."""
     batch, order, workspace = prepare(keras.network, keras.x)
     gradient = np.zeros_like(keras.parameters)
     n_samples = len(keras.x)
@@ -162,12 +161,12 @@ def test_keras_loss_and_gradient(keras):
         assert_allclose(d_b, getattr(keras, name), **as_keras)
 
 
-# Keras and PyTorch: two bidirectional layers and a head over sequences of 6, 4 and 1 steps. See
-# data/make_bidirectional_lstm.py for the numbers.
+# Keras and PyTorch: two bidirectional layers and a head over sequences of 6, 4 and 1 steps; see
+# support/data/make_bidirectional_lstm.py.
 
 
 def from_keras(arrays, prefix=""):
-    """Matrices and biases in our layout: those of Keras, transposed."""
+    """Return matrices and biases of Keras in the layout of sklstm."""
     coefs, intercepts = [], []
     for name in ("0_forward", "0_backward", "1_forward", "1_backward"):
         W_x, W_h, b = (
@@ -180,18 +179,18 @@ def from_keras(arrays, prefix=""):
 
 
 def from_torch(arrays, prefix=""):
-    """Matrices and biases in our layout: those of PyTorch, with one bias for its two."""
+    """Return matrices and biases of PyTorch in the layout of sklstm, its two biases added."""
     coefs, intercepts = [], []
     for name in ("l0", "l0_reverse", "l1", "l1_reverse"):
         coefs += [arrays[f"{prefix}weight_ih_{name}"], arrays[f"{prefix}weight_hh_{name}"]]
         b, b_hh = arrays[f"{prefix}bias_ih_{name}"], arrays[f"{prefix}bias_hh_{name}"]
-        # Only their sum is used, so each has the gradient of the sum.
+        # Only their sum is used, so both have the gradient of the sum.
         intercepts.append(b if prefix == "d_" else b + b_hh)
     return [*coefs, arrays[f"{prefix}head_weight"]], [*intercepts, arrays[f"{prefix}head_bias"]]
 
 
 class Bidirectional:
-    """The frozen numbers, and the weights in our layout."""
+    """The frozen arrays, and the weights in the layout of sklstm."""
 
     def __init__(self, library, in_our_layout):
         arrays = frozen(f"bidirectional_{library}")
@@ -212,11 +211,11 @@ def bidirectional(request):
 
 
 def with_gaps(samples):
-    """The same sequences with missing steps in front, between and behind their own."""
+    """Return the sequences with missing steps before, between and after their own."""
     return [np.insert(sample, [0, len(sample) // 2, len(sample)], np.nan, 0) for sample in samples]
 
 
-# Sequences in an order that is not that of their length, as they may come in.
+# An order that is not that of the lengths.
 SHUFFLED = [1, 2, 0]
 
 READ_AS = {
@@ -231,7 +230,7 @@ READ_AS = {
 
 
 @pytest.mark.parametrize("read_as", READ_AS)
-def test_bidirectional_outputs(bidirectional, read_as):
+def test_bidirectional_outputs_equal_the_framework(bidirectional, read_as):
     network, truth = bidirectional.network, bidirectional
     batch, order = READ_AS[read_as](truth).batch(slice(None), truth.x.dtype)
     columns = np.array(SHUFFLED)[order]
@@ -243,7 +242,7 @@ def test_bidirectional_outputs(bidirectional, read_as):
 
 
 @pytest.mark.parametrize("read_as", READ_AS)
-def test_bidirectional_loss_and_gradient(bidirectional, read_as):
+def test_bidirectional_loss_and_gradient_equal_the_framework(bidirectional, read_as):
     network, truth = bidirectional.network, bidirectional
     batch, order = READ_AS[read_as](truth).batch(slice(None), truth.x.dtype)
     columns = np.array(SHUFFLED)[order]
@@ -261,8 +260,8 @@ def test_bidirectional_loss_and_gradient(bidirectional, read_as):
     assert_allclose(gradient, truth.gradient, **as_keras)
 
 
-def test_bidirectional_hidden_states_of_every_step(bidirectional):
-    """Both directions at step t stand side by side, the second as it has read from the end to t."""
+def test_bidirectional_hidden_states_equal_the_framework(bidirectional):
+    """At step t: the forward state, and the backward state after reading from the end to t."""
     coefs, intercepts = bidirectional.weights
     lstms = list(zip(coefs[0::2], coefs[1::2], intercepts, strict=False))
     for above, want in zip(bidirectional.samples, bidirectional.sequences, strict=True):
@@ -274,11 +273,11 @@ def test_bidirectional_hidden_states_of_every_step(bidirectional):
         assert np.isnan(want[len(above) :]).all()
 
 
-# Forget bias one at the start, a softmax head, three classes.
+# Three classes with a softmax head; the initial forget bias.
 
 
 def draw_waves(n_samples, seed):
-    """Noisy waves of three frequencies, each with a phase of its own."""
+    """Return noisy waves of three frequencies with random phases, and their classes."""
     rng = np.random.default_rng(seed)
     k = np.arange(n_samples) % 3
     frequency, phase = np.array([0.05, 0.1, 0.2])[k], rng.uniform(size=n_samples)
@@ -287,7 +286,7 @@ def draw_waves(n_samples, seed):
     return X[:, :, None], np.array(["slow", "medium", "fast"])[k]
 
 
-def test_softmax_head_learns_three_classes():
+def test_a_softmax_head_learns_three_classes():
     X, y = draw_waves(150, seed=0)
     classifier = LSTMClassifier(16, learning_rate_init=0.01, random_state=0).fit(X, y)
     assert classifier.out_activation_ == "softmax"
@@ -300,9 +299,9 @@ def test_softmax_head_learns_three_classes():
     assert classifier.score(X_new, y_new) > 0.95
 
 
-def test_forget_bias_is_one_at_the_start():
+def test_the_initial_forget_bias_is_one():
     X, y = draw_waves(6, seed=0)
-    # A step that moves no weight by more than 1e-20.
+    # The update changes no weight by more than 1e-20.
     start = LSTMClassifier((4, 3), learning_rate_init=1e-20).partial_fit(X, y, np.unique(y))
     for b in start.intercepts_[:-1]:
         gates = b.reshape(4, -1)  # i, f, g, o
@@ -310,12 +309,12 @@ def test_forget_bias_is_one_at_the_start():
     assert_allclose(start.intercepts_[-1], np.zeros(3), rtol=0, atol=1e-19)
 
 
-# A noisy sine wave, learned one window at a time.
+# A noisy sine wave with batches of one window.
 
 
 @pytest.fixture(scope="module")
 def sine():
-    """75 windows of 25 steps out of 100 points, each with the point that follows, and the noise."""
+    """Return 75 windows of 25 steps, the point that follows each, and its noise."""
     noise = 0.05 * np.random.RandomState(2).normal(size=100)
     series = np.sin(np.linspace(0, 4 * np.pi, 100)) + noise
     windows = sliding_window_view(series[:-1], 25)
@@ -338,7 +337,8 @@ def sine_regressor(**params):
     )
 
 
-def test_a_noisy_sine_is_learned_down_to_the_noise(sine):
+@pytest.mark.slow
+def test_the_error_on_a_noisy_sine_falls_to_the_noise(sine):
     X, y, noise = sine
     assert X.shape == (75, 25, 1)
     regressor = sine_regressor(learning_rate_init=1e-4, max_iter=200)
@@ -359,17 +359,17 @@ def test_a_noisy_sine_is_learned_down_to_the_noise(sine):
 
 def test_the_loss_curve_is_half_the_mean_squared_error(sine):
     X, y, _ = sine
-    regressor = sine_regressor(learning_rate_init=1e-20)  # moves no weight enough to matter
+    regressor = sine_regressor(learning_rate_init=1e-20)  # changes no weight noticeably
     regressor.partial_fit(X, y)
     assert_allclose(
         75 * regressor.loss_curve_[0], ((y - regressor.predict(X)) ** 2).sum() / 2, rtol=1e-12
     )
 
 
-# A whole sequence through one layer.
+# A layer and its cell.
 
 
-def test_a_whole_sequence_through_one_layer():
+def test_a_layer_equals_its_cell_at_every_step():
     rng = np.random.default_rng(0)
     n_timesteps, n_features, n_units = 10, 3, 8
     x = rng.normal(size=(n_timesteps, n_features))

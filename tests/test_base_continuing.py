@@ -1,4 +1,4 @@
-"""Going on with training, with every option: by calls, in another process, after an interrupt."""
+"""Continued training with every option: in calls, in another process, after an interrupt."""
 
 import copy
 import pickle
@@ -30,7 +30,7 @@ OPTIONS = {
     "dropout": {"dropout": 0.3, "recurrent_dropout": 0.2},
     "bidirectional": {"bidirectional": True, "hidden_layer_sizes": (4, 3)},
     "cosine": {"learning_rate": "cosine"},
-    # So little patience that the learning rate goes down twice.
+    # Settings that reduce the learning rate twice.
     "adaptive": {"learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1},
     "float32": {"dtype": "float32"},
     "all": {
@@ -69,17 +69,22 @@ def target_for(cls, name):
     return np.exp(y / 3).round() if name == "poisson" else y
 
 
+def training_state(estimator):
+    """Return all that training continues from: optimizer, generator, progress and history."""
+    state = estimator._training
+    return state.optimizer, state.rng.get_state(legacy=False), state.progress, state.history
+
+
 def assert_same_training(a, b):
-    """Two estimators have learned the same, and will go on in the same way."""
+    """Two estimators have the same fit and the same state of training."""
     assert_same_fit(a, b)
     assert a.learning_rate_curve_ == b.learning_rate_curve_
     assert a.loss_ == b.loss_
-    assert joblib.hash((a._optimizer, a._progress)) == joblib.hash((b._optimizer, b._progress))
-    assert a._rng.randint(1 << 30, size=3).tolist() == b._rng.randint(1 << 30, size=3).tolist()
+    assert joblib.hash(training_state(a)) == joblib.hash(training_state(b))
 
 
 @every_case
-def test_partial_fits_equal_a_fit(cls, name):
+def test_repeated_partial_fit_equals_fit(cls, name):
     y = target_for(cls, name)
     whole, parts = estimator_for(cls, name).fit(X, y), estimator_for(cls, name)
     assert whole.n_iter_ == EPOCHS
@@ -90,9 +95,9 @@ def test_partial_fits_equal_a_fit(cls, name):
     assert_same_training(parts, whole)
 
 
-# The length of a cosine is that of the fit.
+# Not with a cosine: its length is max_iter, which differs between the two.
 @pytest.mark.parametrize(("cls", "name"), [case for case in CASES if "cosine" not in case])
-def test_partial_fit_goes_on_from_a_fit(cls, name):
+def test_partial_fit_after_fit_equals_a_longer_fit(cls, name):
     y = target_for(cls, name)
     whole = estimator_for(cls, name).fit(X, y)
     parts = estimator_for(cls, name).set_params(max_iter=EPOCHS - 2).fit(X, y)
@@ -110,7 +115,8 @@ for path in joblib.load("paths.joblib"):
 """
 
 
-def test_training_goes_on_in_another_process(tmp_path):
+@pytest.mark.slow
+def test_training_continues_in_another_process_with_the_same_bits(tmp_path):
     paths = {case: str(tmp_path / f"{k}.joblib") for k, case in enumerate(CASES)}
     for (cls, name), path in paths.items():
         estimator, y = estimator_for(cls, name), target_for(cls, name)
@@ -128,7 +134,7 @@ def test_training_goes_on_in_another_process(tmp_path):
 
 
 @every_case
-def test_a_copy_goes_on_by_itself(cls, name):
+def test_copies_continue_training_independently(cls, name):
     y = target_for(cls, name)
     estimator = partial_fit(estimator_for(cls, name), X, y)
     copies = [
@@ -144,7 +150,7 @@ def test_a_copy_goes_on_by_itself(cls, name):
 
 
 @both
-def test_warm_start_goes_on_from_where_dropout_was(cls):
+def test_warm_start_continues_the_random_numbers_of_dropout(cls):
     y = make_target(cls, X)
     params = {"dropout": 0.3, "recurrent_dropout": 0.2, "bidirectional": True}
     whole = quick(cls, max_iter=4, **params).fit(X, y)
@@ -155,13 +161,13 @@ def test_warm_start_goes_on_from_where_dropout_was(cls):
 @both
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("learning_rate", ["constant", "adaptive"])
-def test_warm_start_counts_anew(cls, early_stopping, learning_rate):
+def test_warm_start_resets_progress_and_learning_rate(cls, early_stopping, learning_rate):
     y = make_target(cls, X)
     params = {"tol": 10.0, "n_iter_no_change": 2, "max_iter": 100, "learning_rate_init": 1e-5}
     estimator = quick(
         cls, warm_start=True, early_stopping=early_stopping, learning_rate=learning_rate, **params
     ).fit(X, y)
-    # Of all epochs but the first, none is an improvement by 10.
+    # After the first epoch, no epoch improves the score by 10.
     rates = [1e-5, 2e-6, 4e-7] if learning_rate == "adaptive" else [1e-5]
     n_epochs = 1 + 3 * len(rates)
     expected = [rates[0], *np.repeat(rates, 3)]
@@ -172,7 +178,7 @@ def test_warm_start_counts_anew(cls, early_stopping, learning_rate):
 
 
 def interrupt(monkeypatch, call):
-    """Make an epoch end in Ctrl-C."""
+    """Make the given epoch raise KeyboardInterrupt."""
     original, calls = Trainer.epoch, iter(range(1, 10**6))
 
     def epoch(*args, **kwargs):
@@ -184,7 +190,7 @@ def interrupt(monkeypatch, call):
 
 
 @every_case
-def test_an_interrupted_fit_can_be_gone_on_with(cls, name, monkeypatch):
+def test_training_continues_after_an_interrupted_fit(cls, name, monkeypatch):
     y = target_for(cls, name)
     whole = estimator_for(cls, name).fit(X, y)
     estimator = estimator_for(cls, name)
@@ -198,12 +204,12 @@ def test_an_interrupted_fit_can_be_gone_on_with(cls, name, monkeypatch):
     for _ in range(3):
         partial_fit(rest, X, y)
     assert_same_training(rest, whole)
-    # And a second fit is like any other.
+    # A second fit starts again.
     assert_same_training(estimator.fit(X, y), estimator_for(cls, name).fit(X, y))
 
 
 @both
-def test_an_interrupted_partial_fit_keeps_the_estimator_usable(cls, monkeypatch):
+def test_training_continues_after_an_interrupted_partial_fit(cls, monkeypatch):
     y = make_target(cls, X)
     estimator = partial_fit(quick(cls, dropout=0.2), X, y)
     with monkeypatch.context() as patch:
@@ -215,7 +221,7 @@ def test_an_interrupted_partial_fit_keeps_the_estimator_usable(cls, monkeypatch)
 
 
 @both
-def test_an_interrupt_under_early_stopping_and_a_warm_fit_after_it(cls, monkeypatch):
+def test_warm_start_continues_after_an_interrupted_fit_with_early_stopping(cls, monkeypatch):
     y = make_target(cls, X)
     sets = {"X_val": X[:8], "y_val": y[:8]}
     params = {"early_stopping": True, "learning_rate_init": 0.1, "warm_start": True}
@@ -235,7 +241,7 @@ def test_an_interrupt_under_early_stopping_and_a_warm_fit_after_it(cls, monkeypa
 
 
 @both
-def test_clone_takes_nothing_of_what_was_learned(cls):
+def test_a_clone_has_no_fitted_state(cls):
     y = make_target(cls, X)
     params = {"dropout": 0.2, "bidirectional": True, "learning_rate": "cosine"}
     estimator = quick(cls, **params).fit(X, y)

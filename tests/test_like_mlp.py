@@ -1,8 +1,8 @@
-"""What scikit-learn's own tests ask of its MLP, asked of the LSTM estimators.
+"""The tests of scikit-learn's MLP, applied to the LSTM estimators.
 
-Each test bears the name of the one in sklearn/neural_network/tests/test_mlp.py that it follows,
-less the solver or the "mlp" in it, but for those at the end, which are about what a user of the
-MLP would try next; what other files here already hold is left out.
+Each test follows one in sklearn/neural_network/tests/test_mlp.py and has its name without the
+solver and the "mlp" in it. The tests at the end are about options that the MLP does not have. Tests
+that other files already contain are left out.
 """
 
 import math
@@ -26,11 +26,14 @@ from support.data import ESTIMATORS, assert_same_fit, outputs, partial_fit
 
 from sklstm import LSTMClassifier, LSTMRegressor
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 def digits(n_class):
-    """Images of digits as sequences of their eight rows."""
+    """Return images of digits as sequences of their eight rows."""
     X, y = load_digits(n_class=n_class, return_X_y=True)
     return X[:200].reshape(-1, 8, 8) / 16, y[:200]
 
@@ -51,8 +54,8 @@ both = pytest.mark.parametrize("cls", ESTIMATORS)
 
 
 def test_fit():
-    # One update of one unit on one step, by the formulas. Adam whose epsilon drowns its moments is
-    # gradient descent with the step size learning_rate_init / epsilon = 0.1.
+    # One update of one unit on one step, by the formulas. With an epsilon far above its moments,
+    # Adam is gradient descent with the step size learning_rate_init / epsilon = 0.1.
     x, alpha, eta = 0.6, 0.1, 0.1
     X, y = [[x]], [0]
     params = {
@@ -68,7 +71,7 @@ def test_fit():
     lstm = LSTMClassifier(**params, learning_rate_init=eta * 1e12)
     lstm.partial_fit(X, y, classes=[0, 1])
 
-    w = start.coefs_[0][:, 0]  # of the gates i, f, g, o; the forget gate has nothing to forget
+    w = start.coefs_[0][:, 0]  # of the gates i, f, g, o; the forget gate has no effect
     b = start.intercepts_[0]
     (v,), (a,) = start.coefs_[2][0], start.intercepts_[1]
 
@@ -80,7 +83,7 @@ def test_fit():
     tanh_c = math.tanh(i * g)
     h = o * tanh_c
     p = sigmoid(v * h + a)
-    # The loss is -log(1 - p), whose derivative by v h + a is p.
+    # The loss is -log(1 - p); its derivative with respect to v h + a is p.
     dh = p * v
     dc = dh * o * (1 - tanh_c**2)
     dz = np.array([dc * g * i * (1 - i), 0, dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)])
@@ -139,7 +142,7 @@ def test_multioutput_regression():
 
 
 def test_vs_poisson_glm_equivalent():
-    # Of two groups the GLM predicts the means, and so does any network that has learned enough.
+    # The GLM predicts the means of the two groups, and so does a network that has converged.
     rng = np.random.default_rng(0)
     X = np.repeat([0.0, 1.0], 50)[:, np.newaxis]
     y = rng.poisson(np.exp(X[:, 0] + 1))
@@ -193,7 +196,7 @@ def test_predict_proba_multilabel():
     p, log_p = lstm.predict_proba(X), lstm.predict_log_proba(X)
     assert p.shape == Y.shape
     assert_array_equal(p > 0.5, Y)
-    # A sigmoid each, no softmax.
+    # A sigmoid for each label, no softmax.
     assert np.square(p.sum(axis=1) - 1).sum() > 1e-10
     assert_array_equal(p.argmax(axis=1), log_p.argmax(axis=1))
     assert_allclose(log_p, np.log(p))
@@ -208,7 +211,7 @@ def test_partial_fit_classes_error():
         lstm.partial_fit([[3, 2]], [0], classes=[1, 2])
 
 
-GOING_ON = [
+CONTINUED = [
     {},
     {"bidirectional": True, "dropout": 0.2, "recurrent_dropout": 0.2},
     {"learning_rate": "cosine"},
@@ -216,7 +219,7 @@ GOING_ON = [
 ]
 
 
-@pytest.mark.parametrize("params", GOING_ON, ids=["plain", "dropout", "cosine", "adaptive"])
+@pytest.mark.parametrize("params", CONTINUED, ids=["plain", "dropout", "cosine", "adaptive"])
 @pytest.mark.parametrize("data", CLASSIFICATION)
 def test_partial_fit_classification(data, params):
     X, y = CLASSIFICATION[data]
@@ -231,7 +234,7 @@ def test_partial_fit_classification(data, params):
     assert parts.score(X, y) > 0.95
 
 
-@pytest.mark.parametrize("params", GOING_ON, ids=["plain", "dropout", "cosine", "adaptive"])
+@pytest.mark.parametrize("params", CONTINUED, ids=["plain", "dropout", "cosine", "adaptive"])
 def test_partial_fit_regression(params):
     params = {"max_iter": 15, "batch_size": len(X_reg), "learning_rate_init": 0.05} | params
     lstm = LSTMRegressor(8, random_state=1, **params).fit(X_reg, y_reg)
@@ -276,7 +279,7 @@ def test_partial_fit_after_fit(cls):
 def test_verbose(cls, capsys):
     lstm = partial_fit(cls(2, max_iter=2, verbose=10), [[3, 2], [1, 6]], [1, 0])
     lstm.fit([[3, 2], [1, 6]], [1, 0])
-    # MLP's "Iteration" is our "Epoch", in partial_fit too.
+    # "Epoch" instead of "Iteration", in partial_fit too.
     assert capsys.readouterr().out.count("Epoch 1: ") == 2
 
 
@@ -327,7 +330,7 @@ def test_early_stopping_stratified():
     X, y = [[1, 2], [2, 3], [3, 4], [4, 5]], ["no", "no", "no", "yes"]
     with pytest.raises(ValueError, match=r"least populated class.* only 1 member") as error:
         LSTMClassifier(early_stopping=True).fit(X, y)
-    # scikit-learn names the class from 1.9 on; not by its number.
+    # scikit-learn 1.9 and later name the class, which must be the label and not its number.
     assert "too few members are: [1]" not in str(error.value)
 
 
@@ -339,7 +342,7 @@ def test_early_stopping_string_labels():
     lstm = LSTMClassifier(4, early_stopping=True, max_iter=5, random_state=42).fit(X, labels)
     assert len(lstm.validation_scores_) == lstm.n_iter_
     assert np.isfinite(lstm.validation_scores_).all()
-    # And those of a set of the user's own, as another type of string.
+    # A given validation set can have another type of strings.
     own = LSTMClassifier(4, early_stopping=True, max_iter=2, random_state=42)
     own.fit(X, labels, X_val=X[:50], y_val=labels[:50].astype(str))
     assert own.best_validation_score_ == own.score(X[:50], labels[:50])
@@ -367,7 +370,7 @@ def test_preserve_feature_names(cls):
     X = pd.DataFrame(rng.standard_normal((20, 2)), columns=["colname_a", "colname_b"])
     y = pd.Series(np.tile([0, 1], 10), name="colname_y")
     params = {"early_stopping": True, "validation_fraction": 0.2, "max_iter": 2}
-    # Warnings are errors: none about names, in the split or in a set of the user's own.
+    # Warnings are errors: there is none about names, in a split or with a given validation set.
     lstm = cls(4, **params).fit(X, y)
     lstm.fit(X, y, X_val=X[::2], y_val=y[::2])
     assert list(lstm.feature_names_in_) == ["colname_a", "colname_b"]
@@ -378,7 +381,7 @@ def test_preserve_feature_names(cls):
 
 @both
 def test_warm_start_full_iteration(cls):
-    # Where MLP counts the epochs of the last call, ours counts them all, as its loss curve does.
+    # The MLP counts the epochs of the last call; here all epochs count, as in the loss curve.
     lstm = cls(2, warm_start=True, max_iter=3, random_state=0).fit(X_iris, y_iris)
     assert lstm.n_iter_ == len(lstm.loss_curve_) == 3
     lstm.fit(X_iris, y_iris)
@@ -411,7 +414,7 @@ def test_warm_start_with_early_stopping(cls):
 
 @pytest.mark.parametrize("max_grad_norm", [1.0, None])
 def test_nonfinite_params(max_grad_norm):
-    # Where the MLP's activations overflow, an LSTM's gates saturate.
+    # The activations of the MLP overflow; the gates of an LSTM saturate.
     rng = np.random.default_rng(0)
     X = np.finfo(np.float64).max * rng.uniform(size=(10, 2))
     lstm = LSTMRegressor(4, max_grad_norm=max_grad_norm, max_iter=5, random_state=0)
@@ -422,7 +425,7 @@ def test_nonfinite_params(max_grad_norm):
 
 @both
 def test_diverging_loss(cls):
-    # MLP goes on to the end and leaves NaN; ours says so and is as it was before.
+    # The MLP continues and ends with NaN; here, fit raises and changes nothing.
     lstm = cls(4, learning_rate_init=1e200, early_stopping=True, random_state=0)
     before = dict(vars(lstm))
     with pytest.raises(ValueError, match="Training diverged in epoch 1"):
@@ -449,11 +452,11 @@ def test_param_dtypes(cls, dtype):
     assert outputs(lstm, X_binary.astype(dtype)).dtype == dtype
 
 
-# What comes next.
+# Options that the MLP does not have.
 
 
 @pytest.mark.parametrize("loss", ["absolute_error", "huber"])
-def test_an_outlier_costs_little(loss):
+def test_robust_losses_ignore_an_outlier(loss):
     X = np.random.default_rng(0).standard_normal((60, 6, 2))
     y = X.sum(axis=(1, 2))
     params = {"loss": loss, "n_iter_no_change": np.inf, "max_iter": 100, "random_state": 0}
@@ -465,8 +468,8 @@ def test_an_outlier_costs_little(loss):
 
 @pytest.mark.parametrize("data", ["split", "given"])
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "poisson"])
-def test_early_stopping_on_constant_targets(loss, data):
-    # As at the end of a series of rare counts.
+def test_early_stopping_accepts_a_constant_validation_target(loss, data):
+    # For instance the end of a series of rare counts.
     X = np.random.default_rng(0).standard_normal((30, 5))
     y = np.r_[np.arange(20), np.zeros(10)]
     own = {} if data == "split" else {"X_val": X[-5:], "y_val": y[-5:]}
@@ -474,7 +477,7 @@ def test_early_stopping_on_constant_targets(loss, data):
     assert np.isfinite(lstm.fit(X, y, **own).validation_scores_).all()
 
 
-def test_minimum_sample_size_of_a_given_validation_set():
+def test_a_given_validation_set_of_one_sample_raises():
     X, y = X_reg[:20], y_reg[:20]
     with pytest.raises(ValueError, match=r"X_val.* a minimum of 2 is required"):
         LSTMRegressor(early_stopping=True).fit(X, y, X_val=X[:1], y_val=y[:1])
@@ -482,13 +485,13 @@ def test_minimum_sample_size_of_a_given_validation_set():
 
 @both
 @pytest.mark.parametrize("gap", [18, 19, 25, 35, 36, 40])
-def test_minimum_sample_size_beside_a_gap(cls, gap):
+def test_a_gap_that_leaves_too_few_samples_raises(cls, gap):
     lstm = cls(4, early_stopping=True, validation_split="last", validation_gap=gap)
     with pytest.raises(ValueError, match=rf"validation_gap \(now {gap}\)"):
         lstm.fit(X_binary[:20], y_binary[:20])
 
 
-def test_a_warning_of_overlap_points_at_the_caller():
+def test_the_warning_about_overlap_points_at_the_caller():
     X = np.lib.stride_tricks.sliding_window_view(np.arange(50.0), 6)[:, :, np.newaxis]
     lstm = LSTMRegressor(4, early_stopping=True, validation_split="random", max_iter=2)
     with pytest.warns(UserWarning, match="overlap") as caught:
@@ -509,8 +512,8 @@ def test_a_warning_of_overlap_points_at_the_caller():
     ],
     ids=["to-poisson", "from-poisson", "add-quantile", "no-quantile", "normalize_y", "layers"],
 )
-def test_predictions_are_those_of_the_fit(fitted, changed):
-    # As the MLP's, whose link is out_activation_.
+def test_changed_parameters_do_not_change_predictions(fitted, changed):
+    # As in the MLP, whose link is out_activation_.
     X, y = X_reg[:20], np.abs(y_reg[:20])
     lstm = LSTMRegressor(4, max_iter=2, random_state=0, **fitted).fit(X, y)
     before = lstm.predict(X)
@@ -519,8 +522,8 @@ def test_predictions_are_those_of_the_fit(fitted, changed):
 
 @pytest.mark.parametrize("call", ["fit", "partial_fit"])
 @pytest.mark.parametrize("losses", [("squared_error", "poisson"), ("poisson", "huber")])
-def test_going_on_with_another_link(losses, call):
-    # What the network has learned so far, and the scale of y, are of no use to it.
+def test_continuing_with_another_link_raises(losses, call):
+    # The weights and the scale of y belong to the link.
     X, y = X_reg[:20], np.abs(y_reg[:20])
     first, second = losses
     lstm = LSTMRegressor(4, loss=first, max_iter=2, warm_start=True, random_state=0).fit(X, y)

@@ -1,4 +1,4 @@
-"""Data frames of pandas and polars, as X, as y and as weights."""
+"""Data frames and series of pandas and polars as X, y and weights."""
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ def frame_of(library, values=VALUES, names=NAMES):
 
 @both
 @libraries
-def test_a_frame_is_read_like_its_values(cls, library):
+def test_a_frame_gives_the_fit_of_its_values(cls, library):
     frame, y = frame_of(library), make_target(cls, VALUES)
     estimator = quick(cls).fit(frame, y)
     assert estimator.feature_names_in_.tolist() == NAMES
@@ -47,7 +47,7 @@ def test_a_frame_is_read_like_its_values(cls, library):
 
 @both
 @libraries
-def test_targets_and_weights_may_be_series(cls, library):
+def test_targets_and_weights_can_be_series(cls, library):
     y, weights = make_target(cls, VALUES), np.linspace(0.5, 2, 20)
     estimator = quick(cls).fit(
         frame_of(library), library.Series(y), sample_weight=library.Series(weights)
@@ -56,7 +56,7 @@ def test_targets_and_weights_may_be_series(cls, library):
 
 
 @libraries
-def test_a_frame_of_targets(library):
+def test_targets_can_be_a_frame(library):
     Y = VALUES[:, :2]
     targets = frame_of(library, Y, ["load", "price"])
     estimator = quick(LSTMRegressor).fit(frame_of(library), targets)
@@ -79,7 +79,7 @@ def test_a_frame_of_targets(library):
         lambda y: pl.Series(y, dtype=pl.Categorical),
     ],
 )
-def test_containers_of_labels(container):
+def test_labels_can_be_in_any_container(container):
     y = make_target(LSTMClassifier, VALUES)
     estimator = quick(LSTMClassifier).fit(VALUES, container(y))
     assert_same_fit(estimator, quick(LSTMClassifier).fit(VALUES, y))
@@ -89,7 +89,7 @@ def test_containers_of_labels(container):
 
 @both
 @libraries
-def test_other_names_are_refused(cls, library):
+def test_other_column_names_raise(cls, library):
     estimator = quick(cls).fit(frame_of(library), make_target(cls, VALUES))
     other = frame_of(library, names=[*NAMES[:5], "hour24"])
     for call in (estimator.predict, lambda X: partial_fit(estimator, X, make_target(cls, VALUES))):
@@ -101,7 +101,7 @@ def test_other_names_are_refused(cls, library):
 
 @both
 @libraries
-def test_names_are_forgotten_with_another_fit(cls, library):
+def test_another_fit_replaces_the_column_names(cls, library):
     y = make_target(cls, VALUES)
     estimator = quick(cls).fit(frame_of(library), y).fit(VALUES.reshape(20, 3, 2), y)
     assert not hasattr(estimator, "feature_names_in_")
@@ -132,7 +132,7 @@ def test_missing_values_of_a_frame_are_missing_steps(cls, library):
 
 @both
 @pytest.mark.parametrize("dtype", ["Float64", "Int64"])
-def test_nullable_types_of_pandas(cls, dtype):
+def test_nullable_types_of_pandas_are_accepted(cls, dtype):
     whole = np.round(10 * VALUES)
     whole[2, 3] = np.nan
     y = make_target(cls, VALUES)
@@ -143,7 +143,7 @@ def test_nullable_types_of_pandas(cls, dtype):
 
 @both
 @libraries
-def test_timesteps_of_a_frame(cls, library):
+def test_timesteps_splits_the_rows_of_a_frame(cls, library):
     y = make_target(cls, VALUES)
     estimator = quick(cls, timesteps=3).fit(frame_of(library), y)
     assert estimator.feature_names_in_.tolist() == NAMES
@@ -152,7 +152,7 @@ def test_timesteps_of_a_frame(cls, library):
 
 @both
 @libraries
-def test_a_list_of_frames_is_ragged(cls, library):
+def test_a_list_of_frames_equals_a_list_of_arrays(cls, library):
     lengths = 1 + np.arange(20) % 6
     ragged = [VALUES[:length, :2] for length in lengths]
     frames = [frame_of(library, values, NAMES[:2]) for values in ragged]
@@ -164,7 +164,7 @@ def test_a_list_of_frames_is_ragged(cls, library):
 
 @both
 @libraries
-def test_a_frame_of_strings_is_refused(cls, library):
+def test_a_frame_of_strings_raises(cls, library):
     frame = library.DataFrame({"hour0": [0.5, 1.5], "hour1": ["a", "b"]})
     with pytest.raises(ValueError, match="could not convert string to float: 'a'"):
         quick(cls).fit(frame, make_target(cls, VALUES)[:2])
@@ -172,7 +172,7 @@ def test_a_frame_of_strings_is_refused(cls, library):
 
 @both
 @libraries
-def test_a_pipeline_on_a_frame_of_series(cls, library):
+def test_a_pipeline_accepts_a_frame(cls, library):
     series, names = VALUES[:, :2], ["temperature", "load"]
     y = make_target(cls, VALUES)
     pipeline = make_pipeline(StandardScaler(), SlidingWindow(3), quick(cls))
@@ -180,19 +180,19 @@ def test_a_pipeline_on_a_frame_of_series(cls, library):
     pipeline.fit(frame, library.Series(y))
     assert pipeline.feature_names_in_.tolist() == names
     expected = outputs(pipeline, frame)
-    # The scaler sums columns that lie in memory in another way, in another order.
+    # The order of sums in the scaler depends on the memory layout of the columns.
     np.testing.assert_allclose(outputs(pipeline.fit(series, y), series), expected, rtol=1e-12)
 
 
 @libraries
-def test_a_series_in_a_frame_is_cut_by_cross_validation(library):
+def test_cross_validation_of_a_frame_equals_that_of_its_values(library):
     pipeline = make_pipeline(SlidingWindow(3), quick(LSTMRegressor))
     frame, y = frame_of(library), VALUES.sum(axis=1)
     predicted = cross_val_predict(pipeline, frame, y, cv=2)
     np.testing.assert_array_equal(predicted, cross_val_predict(pipeline, VALUES, y, cv=2))
 
 
-def test_a_list_of_frames_keeps_the_order_of_columns():
+def test_frames_of_a_list_with_another_order_of_columns_raise():
     frames = [
         pd.DataFrame({"a": [1.0, 2.0], "b": [0.0, 1.0]}),
         pd.DataFrame({"a": [3.0], "b": [1.0]}),

@@ -1,4 +1,4 @@
-"""A pickle made by one version of sklstm says so when another one loads it."""
+"""Pickles carry the version of sklstm, and loading that of another version warns."""
 
 import copy
 import io
@@ -13,7 +13,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import make_pipeline
 
 import sklstm
-from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
+from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow, pickling
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*not converged")
 
@@ -41,10 +41,10 @@ def by_joblib(estimator):
 
 @pytest.mark.parametrize("dump", [by_pickle, by_joblib])
 @pytest.mark.parametrize("name", MAKE)
-def test_another_version_warns(name, dump, monkeypatch):
+def test_loading_the_pickle_of_another_version_warns(name, dump, monkeypatch):
     estimator = MAKE[name]()
     with monkeypatch.context() as patch:
-        patch.setattr(sklstm, "__version__", "0.0.7")
+        patch.setattr(pickling, "__version__", "0.0.7")
         load = dump(estimator)
     cls = type(estimator).__name__
     message = (
@@ -60,24 +60,24 @@ def test_another_version_warns(name, dump, monkeypatch):
     "copied", [lambda e: by_pickle(e)(), lambda e: by_joblib(e)(), copy.deepcopy]
 )
 @pytest.mark.parametrize("name", MAKE)
-def test_the_same_version_does_not_warn(name, copied):
+def test_copying_within_a_version_does_not_warn(name, copied):
     estimator = MAKE[name]()
     before = set(vars(estimator))
     assert vars(copied(estimator)).keys() == before == vars(estimator).keys()
 
 
-def test_a_pickle_without_a_version_warns():
+def test_loading_a_pickle_without_a_version_warns():
     estimator = LSTMRegressor()
     del (state := estimator.__getstate__())["_sklstm_version"]
     with pytest.warns(InconsistentVersionWarning, match="saved by sklstm of an unknown version"):
         LSTMRegressor().__setstate__(state)
-    assert "_sklstm_version" not in state  # what was given is not changed
+    assert "_sklstm_version" not in state  # the argument is not changed
 
 
-def test_each_step_of_a_pipeline_speaks_for_itself(monkeypatch):
+def test_each_step_of_a_pipeline_warns(monkeypatch):
     pipeline = make_pipeline(SlidingWindow(3, lag=1), LSTMRegressor(2, max_iter=1)).fit(X, y)
     with monkeypatch.context() as patch:
-        patch.setattr(sklstm, "__version__", "0.0.7")
+        patch.setattr(pickling, "__version__", "0.0.7")
         dumped = pickle.dumps(pipeline)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -88,9 +88,9 @@ def test_each_step_of_a_pipeline_speaks_for_itself(monkeypatch):
     ]
 
 
-def test_the_warning_comes_back_from_a_worker(monkeypatch):
+def test_the_warning_can_be_pickled(monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(sklstm, "__version__", "0.0.7")
+        patch.setattr(pickling, "__version__", "0.0.7")
         dumped = pickle.dumps(LSTMRegressor())
     with pytest.warns(InconsistentVersionWarning) as caught:
         pickle.loads(dumped)
@@ -98,5 +98,5 @@ def test_the_warning_comes_back_from_a_worker(monkeypatch):
     assert str(pickle.loads(pickle.dumps(warning))) == str(warning)
 
 
-def test_clones_have_no_version():
+def test_a_clone_has_no_version():
     assert vars(clone(LSTMRegressor(3))) == vars(LSTMRegressor(3))

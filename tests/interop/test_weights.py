@@ -1,7 +1,7 @@
-"""Weights of Keras and PyTorch become estimators and come out again as they went in.
+"""Weights of Keras and PyTorch, without either: conversion to estimators and back.
 
-What the other framework says was written to files by tests/interop/frameworks.py; the tests in
-tests/interop/ ask it anew.
+frameworks.py has written the outputs and losses of the frameworks to the files in data/.
+test_keras.py and test_torch.py compare with the frameworks themselves.
 """
 
 import copy
@@ -27,7 +27,7 @@ TORCH, KERAS = (dict(np.load(DATA / f"{name}.npz")) for name in ("torch", "keras
 
 
 def frozen(arrays, name):
-    """Return the weights of one network as its framework has them, and what comes with them."""
+    """Return the weights of one network in the layout of its framework, and outputs or losses."""
     named = {key.split("/")[1]: v for key, v in arrays.items() if key.startswith(f"{name}/")}
     result = named.pop("outputs", None)
     if result is None:
@@ -42,7 +42,7 @@ def assert_equal_arrays(found, expected):
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, *UNEQUAL])
-def test_weights_of_keras(name):
+def test_weights_of_keras_give_its_outputs_and_are_returned(name):
     weights, raw = frozen(KERAS, name)
     sizes, _, bidirectional = (NETWORKS | UNEQUAL)[name]
     before = copy.deepcopy(weights)
@@ -54,7 +54,7 @@ def test_weights_of_keras(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_weights_of_pytorch(name):
+def test_weights_of_pytorch_give_its_outputs_and_are_returned(name):
     weights, raw = frozen(TORCH, name)
     sizes, _, bidirectional = NETWORKS[name]
     model = from_torch(weights, LSTMRegressor(sizes, bidirectional=bidirectional))
@@ -64,7 +64,7 @@ def test_weights_of_pytorch(name):
     again = to_torch(from_torch(back, LSTMRegressor(sizes, bidirectional=bidirectional)))
     assert_equal_arrays(again.values(), back.values())
     for key, array in back.items():
-        # Two biases have become one.
+        # The two biases were added.
         expected = weights[key]
         if "bias_ih" in key:
             expected = expected + weights[key.replace("ih", "hh")]
@@ -72,7 +72,7 @@ def test_weights_of_pytorch(name):
 
 
 def start_of(name, **params):
-    """Return an estimator at the start of one of the training runs, and what it is to learn."""
+    """Return an estimator with the initial weights of a training run, y and the losses."""
     weights, losses = frozen(TORCH, name)
     (sizes, _, bidirectional), y = training_runs(NUMBERS, CLASSES)[name]
     cls = LSTMRegressor if name == "regressor" else LSTMClassifier
@@ -98,7 +98,7 @@ def start_of(name, **params):
 
 
 @pytest.mark.parametrize("name", ["regressor", "two classes", "three classes"])
-def test_training_goes_on_as_in_pytorch(name):
+def test_partial_fit_gives_the_losses_of_pytorch(name):
     model, y, losses = start_of(name)
     for _ in range(N_STEPS):
         model.partial_fit(X, y)
@@ -106,7 +106,7 @@ def test_training_goes_on_as_in_pytorch(name):
     assert losses[-1] < losses[0] / 2
 
 
-def test_fit_goes_on_with_warm_start():
+def test_fit_with_warm_start_gives_the_losses_of_pytorch():
     model, y, losses = start_of("regressor", warm_start=True, max_iter=N_STEPS, n_iter_no_change=99)
     np.testing.assert_allclose(model.fit(X, y).loss_curve_, losses, rtol=1e-6, atol=0)
 
@@ -132,7 +132,7 @@ TARGET_IDS = ["numbers", "a column", "raw numbers", "counts", "quantile", "two",
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("params", NETWORK_PARAMS, ids=["one layer", "unequal", "bidirectional"])
 @pytest.mark.parametrize(("cls", "loss", "y"), TARGETS, ids=TARGET_IDS)
-def test_round_trip_of_an_estimator(cls, loss, y, params, dtype):
+def test_a_round_trip_keeps_the_predictions(cls, loss, y, params, dtype):
     model = quick(cls, **params, **loss).fit(X.astype(dtype), y)
     expected = outputs(model, X)
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
@@ -151,7 +151,7 @@ def test_round_trip_of_an_estimator(cls, loss, y, params, dtype):
 
 
 @pytest.mark.parametrize(("cls", "loss", "y"), TARGETS, ids=TARGET_IDS)
-def test_an_imported_estimator_is_like_any_other(cls, loss, y):
+def test_an_imported_estimator_can_be_used_like_a_fitted_one(cls, loss, y):
     fitted = quick(cls, **loss).fit(X, y)
     model = from_keras(to_keras(fitted), fitted)
     assert set(vars(model)) == set(vars(fitted))
@@ -176,19 +176,19 @@ def test_an_imported_estimator_is_like_any_other(cls, loss, y):
     partial_fit(model, X, y)
     assert model.n_iter_ == 1
     assert not np.array_equal(outputs(model, X), before)
-    anew = model.fit(X, y)
-    np.testing.assert_array_equal(outputs(anew, X), outputs(fitted, X))
+    again = model.fit(X, y)
+    np.testing.assert_array_equal(outputs(again, X), outputs(fitted, X))
 
 
 def weights_of(n_outputs, n_features=2, n_units=4, seed=0):
-    """Draw weights in the layout of Keras."""
+    """Return random weights in the layout of Keras."""
     rng = np.random.default_rng(seed)
     n = 4 * n_units
     shapes = [(n_features, n), (n_units, n), (n,), (n_units, n_outputs), (n_outputs,)]
     return [rng.normal(size=shape) for shape in shapes]
 
 
-def test_classes_are_in_the_order_of_the_outputs():
+def test_classes_name_the_outputs_in_their_order():
     weights = weights_of(3)
     plain = from_keras(weights, LSTMClassifier(4))
     np.testing.assert_array_equal(plain.classes_, [0, 1, 2])
@@ -201,7 +201,7 @@ def test_classes_are_in_the_order_of_the_outputs():
 
 
 @pytest.mark.parametrize("classes", [["no", "yes"], ["yes", "no"]])
-def test_two_classes_from_one_output_or_from_two(classes):
+def test_two_classes_can_have_one_output_or_two(classes):
     one = from_keras(weights_of(1), LSTMClassifier(4), classes=classes)
     raw = from_keras(weights_of(1), LSTMRegressor(4)).predict(X)
     p_second = 1 / (1 + np.exp(-raw))
@@ -219,7 +219,7 @@ def test_two_classes_from_one_output_or_from_two(classes):
     assert two.n_outputs_ == 1
 
 
-def test_the_classes_of_a_fitted_estimator():
+def test_the_classes_of_a_fitted_estimator_are_kept_unless_given():
     fitted = quick(LSTMClassifier).fit(X, np.array(["a", "b", "c"])[CLASSES])
     kept = from_keras(weights_of(3), fitted)
     np.testing.assert_array_equal(kept.classes_, ["a", "b", "c"])
@@ -229,7 +229,7 @@ def test_the_classes_of_a_fitted_estimator():
     np.testing.assert_array_equal(fitted.classes_, ["a", "b", "c"])
 
 
-def test_the_form_of_X():
+def test_an_imported_estimator_reads_the_form_of_x_of_the_template():
     flat = X.reshape(len(X), -1)
     model = from_keras(weights_of(1), LSTMRegressor(4))
     rows = from_keras(weights_of(1), LSTMRegressor(4, timesteps=7))
@@ -239,13 +239,13 @@ def test_the_form_of_X():
     np.testing.assert_allclose(
         model.predict(ragged), model.predict(make_sequences("missing")), rtol=1e-10
     )
-    # Fitted on a step in each column.
+    # Fitted on a 2-D X with one step in each column.
     columns = quick(LSTMRegressor).fit(flat, NUMBERS)
     imported = from_keras(to_keras(columns), columns)
     np.testing.assert_allclose(imported.predict(flat), columns.predict(flat), rtol=1e-10)
 
 
-def test_dtype():
+def test_the_dtype_is_that_of_the_estimator_or_the_weights():
     weights = weights_of(1)
     half = [w.astype(np.float16) for w in weights]
     single = [w.astype(np.float32) for w in weights]
@@ -346,13 +346,13 @@ BOTH = frozen(KERAS, "bidirectional")[0]
         ),
     ],
 )
-def test_weights_that_do_not_go(read, weights, estimator, classes, match):
+def test_inconsistent_weights_raise(read, weights, estimator, classes, match):
     with pytest.raises(ValueError, match=match):
         read(weights, estimator, classes=classes)
     assert not hasattr(estimator, "coefs_")
 
 
-def test_weights_that_do_not_go_with_what_was_fitted():
+def test_weights_that_do_not_match_the_fitted_estimator_raise():
     regressor = quick(LSTMRegressor).fit(X, NUMBERS)
     with pytest.raises(ValueError, match="1 output"):
         from_keras(weights_of(1), regressor)
@@ -366,14 +366,14 @@ def test_weights_that_do_not_go_with_what_was_fitted():
         from_keras(weights_of(3), multilabel, classes=["a", "b", "c"])
 
 
-def test_a_torch_lstm_has_one_size():
+def test_to_torch_of_layers_of_unequal_size_raises():
     model = quick(LSTMRegressor, hidden_layer_sizes=(4, 2)).fit(X, NUMBERS)
     with pytest.raises(ValueError, match=r"one size, but .* \(4, 2\)"):
         to_torch(model)
 
 
 @pytest.mark.parametrize("write", [to_keras, to_torch, to_onnx])
-def test_what_can_be_exported(write):
+def test_exporting_anything_but_a_fitted_estimator_raises(write):
     with pytest.raises(NotFittedError):
         write(LSTMRegressor())
     with pytest.raises(TypeError, match="got Ridge"):
@@ -381,7 +381,7 @@ def test_what_can_be_exported(write):
 
 
 @pytest.mark.parametrize("read", [from_keras, from_torch])
-def test_what_can_be_imported_into(read):
+def test_importing_into_another_estimator_raises(read):
     with pytest.raises(TypeError, match="got Ridge"):
         read({}, Ridge())
 
@@ -390,7 +390,7 @@ def test_what_can_be_imported_into(read):
     ("read", "match"),
     [(from_keras, r"as get_weights\(\) .* got Ridge"), (from_torch, r"as state_dict\(\) .* Ridge")],
 )
-def test_weights_are_wanted_and_not_what_has_them(read, match):
+def test_importing_a_model_instead_of_weights_raises(read, match):
     with pytest.raises(TypeError, match=match):
         read(Ridge(), LSTMRegressor())
 
@@ -410,13 +410,14 @@ def test_exported_arrays_are_copies():
         ("skl2onnx", "register_onnx_converters", []),
     ],
 )
-def test_a_missing_package_is_named(package, function, arguments, monkeypatch):
+def test_the_error_names_a_missing_package(package, function, arguments, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf"{function} needs {package}.*'sklstm\[interop\]'"):
         getattr(interop, function)(*arguments)
 
 
-def test_no_framework_is_imported():
+@pytest.mark.slow
+def test_importing_interop_imports_no_framework():
     program = "import sklstm.interop, sys; print({'torch', 'keras', 'onnx'} & {*sys.modules})"
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
