@@ -21,12 +21,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.metrics import root_mean_squared_error
-from sklearn.model_selection import TimeSeriesSplit
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, TimeSeriesSplit
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch_lstm import TorchLSTM
 
 from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 
@@ -34,7 +33,18 @@ RESULTS = Path(__file__).with_name("accuracy.json")
 DOCS = Path(__file__).parents[1] / "docs" / "accuracy"
 
 ALPHAS = np.logspace(-3, 4, 15)
+# The plain network: nothing beside the LSTM, and training until the loss has converged.
+PLAIN = {"linear_skip": 0, "pooling": "last", "early_stopping": False, "batch_size": 32}
+# Steps of the linear part that a grid search may add: all of the longest sequences here.
+LINEAR_STEPS = 300
 MLP = {"max_iter": 500}  # the default 200 epochs end before the loss does
+
+
+def in_torch(estimator):
+    """Return the same network in PyTorch, which only these models need."""
+    from torch_lstm import TorchLSTM
+
+    return TorchLSTM(estimator)
 
 
 def standardised(model):
@@ -82,8 +92,8 @@ def forecasters(task):
 
     return {
         "sklstm": (lstm, True),
-        "torch": (partial(lstm, wrap=TorchLSTM), True),
-        "stopped": (partial(lstm, early_stopping=True), True),
+        "plain": (partial(lstm, **PLAIN), True),
+        "torch": (partial(lstm, wrap=in_torch, **PLAIN), True),
         "ridge": (partial(on_lags, lambda seed: RidgeCV(ALPHAS)), False),
         "boosting": (partial(on_lags, partial(boosting, False)), False),
         "mlp": (partial(on_lags, partial(mlp, False)), True),
@@ -116,7 +126,7 @@ def benchmark_forecast(task, only):
         )
     scores["naive"] = [rmse(level[tested - 1])]
     scores["seasonal naive"] = [rmse(level[tested - task.season])]
-    return {
+    result = {
         "kind": "forecast",
         "metric": "RMSE",
         "n_train": len(blocks[0][0]),
@@ -125,14 +135,13 @@ def benchmark_forecast(task, only):
         "params": task.params,
         "scores": scores,
         "seconds": seconds,
-        "same_draws": same_draws(
-            LSTMRegressor,
-            SlidingWindow(task.window_size, lag=1).fit_transform(
-                StandardScaler().fit_transform(X[blocks[0][0]])
-            ),
-            y[blocks[0][0]],
-        ),
     }
+    if "torch" in scores:
+        windows = SlidingWindow(task.window_size, lag=1).fit_transform(
+            StandardScaler().fit_transform(X[blocks[0][0]])
+        )
+        result["same_draws"] = same_draws(LSTMRegressor, windows, y[blocks[0][0]])
+    return result
 
 
 # Sequences.
@@ -161,13 +170,21 @@ def scaled(X_train, X_test):
     return tuple(np.stack(part) for part in parts)
 
 
+def chosen(lstm, classify, seed):
+    """Choose pooling and linear part by cross-validation within the training part."""
+    grid = {"pooling": ["last", "max", ("last", "mean", "max")], "linear_skip": [0, LINEAR_STEPS]}
+    folds = StratifiedKFold(4, shuffle=True, random_state=seed) if classify else KFold(4)
+    return GridSearchCV(lstm(random_state=seed), grid, cv=folds)
+
+
 def sequence_models(task, classify, is_ragged):
     """Return the models as functions of a seed, their features, and whether the seed matters."""
     lstm = partial(LSTMClassifier if classify else LSTMRegressor, **task.params)
     models = {
         "sklstm": (lambda seed: lstm(random_state=seed), None, True),
-        "torch": (lambda seed: TorchLSTM(lstm(random_state=seed)), None, True),
-        "stopped": (lambda seed: lstm(random_state=seed, early_stopping=True), None, True),
+        "plain": (lambda seed: lstm(random_state=seed, **PLAIN), None, True),
+        "torch": (lambda seed: in_torch(lstm(random_state=seed, **PLAIN)), None, True),
+        "chosen": (partial(chosen, lstm, classify), None, True),
         "neighbour": (
             lambda seed: KNeighborsClassifier(1) if classify else KNeighborsRegressor(),
             flat,
@@ -206,7 +223,7 @@ def benchmark_sequences(task, only):
         scores[name], seconds[name] = timed(
             partial(score, make, features), task.n_seeds if is_random else 1
         )
-    return {
+    result = {
         "kind": "sequences",
         "metric": "accuracy" if classify else "R^2",
         "n_train": len(y_train),
@@ -215,8 +232,11 @@ def benchmark_sequences(task, only):
         "params": task.params,
         "scores": scores,
         "seconds": seconds,
-        "same_draws": same_draws(LSTMClassifier if classify else LSTMRegressor, X_train, y_train),
     }
+    if "torch" in scores:
+        lstm = LSTMClassifier if classify else LSTMRegressor
+        result["same_draws"] = same_draws(lstm, X_train, y_train)
+    return result
 
 
 # Both.
@@ -238,7 +258,9 @@ def same_draws(lstm, X, y, n_epochs=3):
     Both libraries compute in float64 and use the same order of samples, so chance plays no part.
     """
     X = [x.astype(float) for x in X[:200]] if isinstance(X, list) else np.array(X[:200], float)
-    model = lstm(random_state=0, max_iter=n_epochs)
+    from torch_lstm import TorchLSTM
+
+    model = lstm(random_state=0, max_iter=n_epochs, **PLAIN)
     ours = model.fit(X, y[:200]).loss_curve_
     theirs = TorchLSTM(model, same_draws=True).fit(X, y[:200]).loss_curve_
     return float(np.max(np.abs(np.divide(theirs, ours) - 1)))
@@ -262,6 +284,8 @@ def main():
             if arguments.models and name in results:
                 for key in ("scores", "seconds"):
                     result[key] = results[name][key] | result[key]
+                if "same_draws" in results[name]:
+                    result.setdefault("same_draws", results[name]["same_draws"])
             results[name] = result
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
             means = {model: f"{np.mean(s):.4g}" for model, s in results[name]["scores"].items()}

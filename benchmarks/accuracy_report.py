@@ -16,11 +16,12 @@ NAMES = {
     "boosting": "boosting",
     "mlp": "MLP",
     "torch": "PyTorch LSTM",
+    "plain": "plain LSTM",
+    "chosen": "sklstm, chosen",
     "sklstm": "sklstm",
-    "stopped": "sklstm, early stopping",
 }
-COLORS = {"sklstm": "tab:blue", "stopped": "tab:blue", "torch": "tab:orange"}
-MARKERS = dict(zip(NAMES, "|xsvsP^Doo*", strict=True))
+COLORS = {"sklstm": "tab:blue", "chosen": "tab:blue", "plain": "tab:green", "torch": "tab:orange"}
+MARKERS = dict(zip(NAMES, "|xsvsP^Doo*o", strict=True))
 # The markers of the two LSTMs, one per seed, are drawn above and below the line of their set.
 SHIFTS = {"sklstm": 0.18, "torch": -0.18}
 
@@ -59,7 +60,7 @@ def cell(result, model):
 
 def compare(result):
     """Return the advantage of PyTorch's mean in standard deviations over seeds, and Welch's p."""
-    ours, theirs = (np.array(result["scores"][model]) for model in ("sklstm", "torch"))
+    ours, theirs = (np.array(result["scores"][model]) for model in ("plain", "torch"))
     sign = -1 if is_error(result) else 1
     gap = sign * (theirs.mean() - ours.mean())
     deviation = np.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / 2)
@@ -83,19 +84,41 @@ def tables(results):
         )
     yield (
         "torch",
-        ["set", "seeds", "sklstm", "PyTorch", "gap / std", "p", "same draws"],
+        ["set", "seeds", "plain LSTM", "PyTorch", "gap / std", "p", "same draws"],
         [
             [
                 set_,
-                len(result["scores"]["sklstm"]),
-                *(cell(result, model).replace("*", "") for model in ("sklstm", "torch")),
+                len(result["scores"]["plain"]),
+                *(cell(result, model).replace("*", "") for model in ("plain", "torch")),
                 f"{compare(result)[0]:+.2f}",
                 f"{compare(result)[1]:.2f}",
                 f"{result['same_draws']:.0e}",
             ]
             for set_, result in results.items()
+            if {"plain", "torch"} <= set(result["scores"])
         ],
     )
+    forecasts = of_kind(results, "forecast")
+    models = [m for m in NAMES if all(m in result["scores"] for result in forecasts.values())]
+    yield (
+        "summary",
+        ["model", "mean rank", "mean ratio to the ridge", "largest ratio", "ahead of the ridge on"],
+        [summary(forecasts, models, model) for model in models],
+    )
+
+
+def summary(forecasts, models, model):
+    """Return the mean rank of a model, and its errors relative to those of the ridge."""
+    means = {name: {m: np.mean(r["scores"][m]) for m in models} for name, r in forecasts.items()}
+    ranks = [sorted(errors.values()).index(errors[model]) + 1 for errors in means.values()]
+    ratios = np.array([errors[model] / errors["ridge"] for errors in means.values()])
+    return [
+        NAMES[model],
+        f"{np.mean(ranks):.1f}",
+        f"{np.exp(np.log(ratios).mean()):.3f}",
+        f"{ratios.max():.2f}",
+        f"{(ratios < 1).sum()} of {len(ratios)}",
+    ]
 
 
 def print_tables(results):

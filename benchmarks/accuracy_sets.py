@@ -50,7 +50,7 @@ class Forecast:
     forward: callable = as_it_is
     backward: callable = as_it_is
     params: dict = field(default_factory=dict)
-    n_seeds: int = 5
+    n_seeds: int = 10
 
 
 @dataclass
@@ -164,7 +164,7 @@ FORECASTS = {
         12,
     ),
     "macrodata": Forecast(macrodata, 4, 8, 12, **GROWTH | {"forward": macrodata_forward}),
-    "elnino": Forecast(elnino, 12, 24, 48, n_origins=2, params={"max_iter": 100}, n_seeds=3),
+    "elnino": Forecast(elnino, 12, 24, 48, n_origins=2, params={"max_iter": 100}),
     "seattle": Forecast(
         partial(read_csv, "vega_datasets", "_data", "seattle-weather.csv", columns=[2, 3, 1, 4]),
         365,
@@ -172,11 +172,8 @@ FORECASTS = {
         183,
         n_origins=2,
         params={"max_iter": 60},
-        n_seeds=3,
     ),
-    "co2": Forecast(
-        co2, 52, 52, 104, n_origins=2, params={"max_iter": 30}, n_seeds=3, **DIFFERENCE
-    ),
+    "co2": Forecast(co2, 52, 52, 104, n_origins=2, params={"max_iter": 30}, **DIFFERENCE),
     "taylor": Forecast(
         partial(from_source, "taylor"),
         336,
@@ -184,11 +181,8 @@ FORECASTS = {
         336,
         n_origins=2,
         params={"max_iter": 30},
-        n_seeds=3,
     ),
-    "noisy sines": Forecast(
-        noisy_sines, 660, 40, 100, n_origins=2, params={"max_iter": 60}, n_seeds=10
-    ),
+    "noisy sines": Forecast(noisy_sines, 660, 40, 100, n_origins=2),
 }
 
 
@@ -273,9 +267,9 @@ SEQUENCES = {
     "ItalyPowerDemand": SequenceTask(partial(from_ts_files, "ItalyPowerDemand")),
     "GunPoint": SequenceTask(partial(from_ts_files, "GunPoint")),
     "ArrowHead": SequenceTask(partial(from_ts_files, "ArrowHead")),
-    "Trace": SequenceTask(trace, n_seeds=3),
-    "spoken digits": SequenceTask(spoken_digits, {"max_iter": 20}, n_seeds=3),
-    "watch": SequenceTask(watch, {"max_iter": 60}, n_seeds=3),
-    "adding (R^2)": SequenceTask(adding, {"max_iter": 40}, n_seeds=3),
-    "temporal order": SequenceTask(temporal_order, {"max_iter": 30}, n_seeds=3),
+    "Trace": SequenceTask(trace),
+    "spoken digits": SequenceTask(spoken_digits, {"max_iter": 20}),
+    "watch": SequenceTask(watch, {"max_iter": 60}),
+    "adding (R^2)": SequenceTask(adding, {"max_iter": 40}),
+    "temporal order": SequenceTask(temporal_order, {"max_iter": 30}),
 }

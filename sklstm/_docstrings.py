@@ -14,7 +14,7 @@ _PARTS = {
     "architecture": """\
 hidden_layer_sizes : int or tuple of int, default=(32,)
     Units of each LSTM layer. Each layer reads the hidden states of the layer below; the dense
-    head reads the last hidden state of the last layer.
+    head reads those of the last layer, see ``pooling``.
 bidirectional : bool, default=False
     Make each layer a pair of LSTMs. The second one reads the sequence from its last step to its
     first, and the layer above reads the hidden states of both. ``hidden_layer_sizes`` counts the
@@ -29,7 +29,8 @@ recurrent_dropout : float, default=0.0
 alpha : float, default=1e-4
     Strength of the L2 penalty ``alpha * |W|^2 / (2 * n_samples)`` on all weights except biases.
 batch_size : int or "auto", default="auto"
-    Samples per update; "auto" is 32.
+    Samples per update; "auto" is a power of two of about an eighth of the samples, at least 8
+    and at most 32.
 learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
     How the step size changes from epoch to epoch. "constant": not at all. "adaptive": it is
     divided by five whenever training would otherwise have converged, see ``tol``, until it is
@@ -76,7 +77,8 @@ warm_start : bool, default=False
 coefs_ : list of ndarray
     Weights: for each LSTM layer in turn W_x, (4 * n_units, n_inputs), and W_h,
     (4 * n_units, n_units), with rows in the gate order i, f, g, o, as :func:`sklstm.nn.lstm`
-    takes them; then those of the head, (n_outputs, n_units). With ``bidirectional``, the two of
+    takes them; then those of the head, (n_outputs, n_units), or a multiple of n_units with
+    several poolings. With ``bidirectional``, the two of
     the backward direction follow those of the forward direction.
 intercepts_ : list of ndarray
     Biases: of each LSTM, (4 * n_units,), then of the head, (n_outputs,).
@@ -84,6 +86,12 @@ n_iter_ : int
     Number of epochs of training.
 t_ : int
     Number of samples seen by training, each counted once an epoch.
+skip_coef_ : ndarray of shape (n_outputs, n_steps, n_features), or None
+    Weights of the linear part, the oldest step first. The head's output is
+    ``W @ h + b + sum(skip_coef_ * z)``, where z are the last ``n_steps`` time steps, standardised
+    with ``skip_mean_`` and ``skip_scale_``. None without a linear part.
+skip_mean_, skip_scale_ : ndarray of shape (n_features,), or None
+    Mean and standard deviation of the features in the training samples.
 loss_ : float
     The last entry of ``loss_curve_``.""",
     "curves": """\
@@ -97,7 +105,8 @@ validation_scores_ : list of float or None
 best_validation_score_ : float or None
     The best score of the last call of ``fit``.
 best_iter_ : int or None
-    The epoch with the best score, counted from 1, whose weights are kept.""",
+    The epoch with the best score, counted from 1, whose weights are kept; 0 where the state
+    before the first epoch is kept.""",
     "n_features": """\
 n_features_in_ : int
     Columns of a 2-D X; features per time step of a 3-D X or of a list.
@@ -120,7 +129,11 @@ through unchanged. X is never copied whole.""",
 .. [2] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization",
    ICLR 2015.
 .. [3] Y. Gal and Z. Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
-   Neural Networks", NeurIPS 2016.""",
+   Neural Networks", NeurIPS 2016.
+.. [4] G. Lai, W.-C. Chang, Y. Yang and H. Liu, "Modeling Long- and Short-Term Temporal Patterns
+   with Deep Neural Networks", SIGIR 2018.
+.. [5] B. T. Polyak and A. B. Juditsky, "Acceleration of Stochastic Approximation by Averaging",
+   SIAM Journal on Control and Optimization 30(4), 1992.""",
 }
 
 

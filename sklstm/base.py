@@ -663,7 +663,7 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         return model, self._check_sequences(X, model)[0]
 
     def predict_step(self, x_t: ArrayLike, state: Any = None) -> tuple[Any, State]:
-        """Take in one new time step, of one stream or of many, and predict.
+        """Read one new time step, of one stream or of many, and predict.
 
         The prediction is that of ``predict`` for the whole sequence so far, at the cost of a single
         step.
@@ -680,9 +680,11 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         y : number, label or ndarray
             As ``predict`` gives it for one sample; with a first axis for the streams if ``x_t`` has
             it.
-        state : tuple of (h, c)
-            For each layer hidden state and cell state, of shape (n_units,) or (n_streams,
-            n_units). The estimator keeps nothing.
+        state : tuple
+            To be given to the next call. It holds hidden state and cell state (h, c) of each layer,
+            of shape (n_units,) or (n_streams, n_units); then, if the head reads them, the running
+            sum, maximum and number of the hidden states, and the last time steps of the input. The
+            estimator keeps nothing.
 
         Raises
         ------

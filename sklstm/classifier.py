@@ -24,14 +24,24 @@ __all__ = ["LSTMClassifier"]
 class LSTMClassifier(ClassifierMixin, BaseLSTM):
     """An LSTM network for classification.
 
-    Stacked LSTM layers read a sequence; a dense head gives probabilities from the last hidden
-    state: of two classes by a sigmoid, of several classes by a softmax, of each label of a
+    Stacked LSTM layers read a sequence; a dense head gives probabilities from their hidden states
+    over all steps: of two classes by a sigmoid, of several classes by a softmax, of each label of a
     multilabel target by a sigmoid. Trained on the cross-entropy by backpropagation through time
     and Adam, in plain NumPy [1]_ [2]_.
 
     Parameters
     ----------
     %(architecture)
+    pooling : {"auto", "last", "mean", "max"} or tuple of these, default="auto"
+        What the head reads of the hidden states of the last layer: the last one, their mean or
+        their maximum over the steps that are not missing, or several of these side by side. "auto"
+        is ``("last", "mean", "max")``.
+    linear_skip : int or "auto", default=0
+        Number of time steps, counted from the end of a sequence, that the head also reads
+        directly: a linear part beside the LSTM [4]_, which helps where curves are aligned in time
+        and hurts where their phase is random. It starts at zero and is trained with a third of the
+        learning rate. A step that is missing or absent counts as the mean of the training samples.
+        "auto" is all steps, as long as there are at most 512 columns and two samples for each.
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes, which multiply the sample weights. A dict {class: weight} gives 1
         to a class that it does not name. "balanced" is n_samples / (n_classes * samples of the
@@ -39,9 +49,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         with one dict per label; the weights of a sample's labels are multiplied. Validation scores
         do not use these weights.
     %(optimization)
-    early_stopping : bool, default=False
+    early_stopping : bool or "auto", default=False
         Set part of the samples aside, stop when the accuracy on them no longer improves, and keep
-        the weights of the best epoch.
+        the weights of the best epoch. What is scored and kept is the moving average of the weights
+        over the updates [5]_. "auto" is on from 50 samples on and with ``X_val``.
     validation_fraction : float, default=0.1
         The fraction set aside with ``early_stopping``.
     validation_split : {"last", "random"}, default="random"

@@ -56,11 +56,27 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     """An LSTM network for regression.
 
     Stacked LSTM layers read a sequence; a dense head predicts one or several numbers from the last
-    hidden state. Trained by backpropagation through time and Adam, in plain NumPy [1]_ [2]_.
+    hidden state. Beside the LSTM, a linear part reads the last time steps directly. It starts as a
+    ridge regression, and the LSTM adds what a ridge cannot say. Trained by backpropagation through
+    time and Adam, in plain NumPy [1]_ [2]_.
 
     Parameters
     ----------
     %(architecture)
+    pooling : {"auto", "last", "mean", "max"} or tuple of these, default="auto"
+        What the head reads of the hidden states of the last layer: the last one, their mean or
+        their maximum over the steps that are not missing, or several of these side by side, such
+        as ``("last", "mean", "max")``. "auto" is "last".
+    linear_skip : int or "auto", default="auto"
+        Number of time steps of the linear part [4]_, counted from the end of a sequence; 0 for
+        none. "auto" is all steps of the samples of the first fit, as long as there are at most 512
+        columns and two samples for each column. A step that is missing or absent counts as the
+        mean of the training samples. For all losses but "poisson" the linear part is a ridge
+        regression on the training samples, whose penalty minimises generalised cross-validation;
+        for other losses than the squared error its intercept is moved to fit the loss. It is not
+        trained further. Without a validation set the LSTM learns what the ridge leaves over. With
+        one, see ``early_stopping``. For "poisson" the linear part starts at zero and is trained
+        with a third of the learning rate.
     loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
             default="squared_error"
         The loss. "squared_error" is half the squared error; the prediction is the mean.
@@ -78,9 +94,14 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         median and the interquartile range / 1.349, which are robust to outliers; "poisson" divides
         by the mean and does not shift.
     %(optimization)
-    early_stopping : bool, default=False
+    early_stopping : bool or "auto", default="auto"
         Set part of the samples aside, stop when the score on them no longer improves, and keep the
-        weights of the best epoch. The score is D^2, the fraction of the loss that is explained:
+        weights of the best epoch. What is scored and kept is the moving average of the weights
+        over the updates [5]_. With a linear part, the LSTM learns what half of the ridge leaves
+        over, and the samples set aside decide which fraction of the trained network is mixed with
+        the whole ridge, which is fitted again to all samples: where the LSTM does not help, the
+        ridge remains. "auto" is on from 50 samples on and with ``X_val``, and off in
+        ``partial_fit``. The score is D^2, the fraction of the loss that is explained:
         R^2 for the squared error, :func:`~sklearn.metrics.d2_absolute_error_score` for the
         absolute error and "huber", :func:`~sklearn.metrics.d2_tweedie_score` for "poisson",
         :func:`~sklearn.metrics.d2_pinball_score` for "quantile".
