@@ -1,5 +1,8 @@
 """skops: loading an estimator requires trust in classes of sklstm only."""
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,3 +123,16 @@ def test_an_unfitted_estimator_is_loaded_with_its_parameters():
     assert io.get_untrusted_types(data=dumped) == ["sklstm.regressor.LSTMRegressor"]
     loaded = io.loads(dumped, trusted=["sklstm.regressor.LSTMRegressor"])
     assert loaded.get_params() == LSTMRegressor((4, 3), alpha=0.5).get_params()
+
+
+def test_the_mlflow_recipe_lists_the_names_to_trust():
+    recipe = (Path(__file__).parent / "recipes" / "with_mlflow.py").read_text(encoding="utf-8")
+    (names,) = (
+        ast.literal_eval(statement.value)
+        for statement in ast.parse(recipe).body
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "TRUSTED"
+    )
+    estimator, X, y, expected = FITTED["pipeline"]
+    assert names == sorted(expected)
+    loaded = io.loads(io.dumps(estimator.fit(X, y)), trusted=names)
+    np.testing.assert_array_equal(loaded.predict(X), estimator.predict(X))

@@ -71,20 +71,17 @@ def test_the_error_of_a_weight_gradient_is_raised_and_the_workspace_stays_usable
     problem = Problem([20] * 70, (64,))
     workspace = problem.workspace()
     expected = problem.gradient(workspace)
-    weight_gradient, n_calls = BackwardRun.weight_gradient, 0
+    weight_gradient = BackwardRun.weight_gradient
 
-    def fail_at_first(*args):
-        nonlocal n_calls
-        n_calls += 1
-        if n_calls == 1:
+    def fail_in_first_chunk(run, chunk, room):
+        if chunk == run.chunks[0]:
             raise MemoryError("full")
-        return weight_gradient(*args)
+        return weight_gradient(run, chunk, room)
 
     with ThreadPool(n_threads) as pool:
         for _ in range(3):
-            n_calls = 0
             with monkeypatch.context() as patch:
-                patch.setattr(BackwardRun, "weight_gradient", fail_at_first)
+                patch.setattr(BackwardRun, "weight_gradient", fail_in_first_chunk)
                 with pytest.raises(MemoryError, match="full"):
                     problem.gradient(workspace, pool.submit)
         assert_array_equal(problem.gradient(workspace, pool.submit), expected)

@@ -6,11 +6,16 @@ from sklstm import LSTMRegressor, SlidingWindow
 from sklstm.datasets import load_sunspots
 
 TRUSTED = [
+    "sklstm.nn.model.InputForm",
+    "sklstm.nn.model.Model",
+    "sklstm.nn.model.NumericOutput",
     "sklstm.nn.network.Network",
     "sklstm.nn.optimizers.Adam",
-    "sklstm.regressor.LSTMRegressor",
+    "sklstm.nn.training.History",
     "sklstm.nn.training.Progress",
-    "sklstm.windowing.SlidingWindow",
+    "sklstm.nn.training.TrainingState",
+    "sklstm.regressor.LSTMRegressor",
+    "sklstm.windows.sliding.SlidingWindow",
 ]
 
 X, y = load_sunspots(return_X_y=True)

@@ -1,4 +1,4 @@
-"""Make keras_lstm.npz: what the LSTM of Keras computes, for tests/test_classic.py.
+"""Make keras_lstm.npz: what the LSTM of Keras computes, for tests/test_known_lstms.py.
 
 Run it in an environment of its own, from this directory::
 
