@@ -5,24 +5,22 @@ from __future__ import annotations
 import copy
 import functools
 import warnings
-from abc import ABCMeta, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from numbers import Integral, Real
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklstm.callbacks import CallbackSupportMixin, EpochReport, with_callbacks
+from sklstm.fitted import FittedAttributes
 from sklstm.nn.cell import Floats
-from sklstm.nn.head import POOLINGS
 from sklstm.nn.linear import LinearStart, recent_steps
 from sklstm.nn.losses import Loss
 from sklstm.nn.model import InputForm, Model
@@ -32,7 +30,6 @@ from sklstm.nn.prediction import State
 from sklstm.nn.sequences import Sequences
 from sklstm.nn.threads import ThreadPool, single_threaded_blas
 from sklstm.nn.training import (
-    History,
     Settings,
     TrainingResult,
     TrainingSet,
@@ -40,27 +37,11 @@ from sklstm.nn.training import (
     ValidationSet,
     train,
 )
-from sklstm.pickling import VersionedEstimator
-from sklstm.validation import check_layer_sizes, check_sequences, check_step, check_weights
+from sklstm.parameters import LSTMParameters
+from sklstm.targets import check_weights
+from sklstm.validation import check_layer_sizes, check_sequences, check_step
 
 __all__ = ["BaseLSTM", "fitted_copy"]
-
-# Samples per update with batch_size="auto": a power of two of about an eighth of the samples,
-# between these. Small sets need more updates per epoch than 32 samples per update would give; on
-# the training parts of forecasting sets of 70 to 250 rows, 8 and 16 make errors that are 1.5 %
-# smaller than 32 does.
-MIN_BATCH_SIZE, MAX_BATCH_SIZE = 8, 32
-
-# Learning rate of a linear part that starts from zero, as a fraction of that of the rest: it has
-# many more columns than a hidden state, which would drown the LSTM.
-TRAINED_SKIP_RATE = 1 / 3
-
-# Samples from which early_stopping="auto" is on.
-MIN_SAMPLES_TO_STOP_EARLY = 50
-
-# Most columns that linear_skip="auto" reads: the cost of the ridge grows with their third power,
-# 0.1 s for 512 and 8 s for 3,200. There are also at least two samples for each column.
-MAX_LINEAR_COLUMNS = 512
 
 
 class _Samples(NamedTuple):
@@ -72,109 +53,8 @@ class _Samples(NamedTuple):
     score_weights: Floats  # (n_samples,)
 
 
-class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
+class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
     """Stacked LSTM layers and a dense head, trained by backpropagation through time and Adam."""
-
-    # What pooling="auto" means.
-    _AUTO_POOLING: ClassVar[tuple[str, ...]] = ("last",)
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "bidirectional": ["boolean"],
-        "pooling": [StrOptions({"auto", *POOLINGS}), tuple, list],
-        "linear_skip": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "adaptive", "cosine"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "n_iter_no_change": [
-            Interval(Integral, 1, None, closed="left"),
-            Options(Real, {np.inf}),
-        ],
-        "early_stopping": ["boolean", StrOptions({"auto"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "validation_split": [StrOptions({"last", "random"})],
-        "validation_gap": [Interval(Integral, 0, None, closed="left")],
-        "beta_1": [Interval(Real, 0, 1, closed="left")],
-        "beta_2": [Interval(Real, 0, 1, closed="left")],
-        "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "timesteps": [Interval(Integral, 1, None, closed="left"), None],
-        "dtype": [
-            StrOptions({"float32", "float64"}),
-            Options(np.dtype, {np.dtype("float32"), np.dtype("float64")}),
-            Options(type, {np.float32, np.float64}),
-            None,
-        ],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-    }
-
-    @abstractmethod
-    def __init__(
-        self,
-        hidden_layer_sizes: int | tuple[int, ...],
-        *,
-        bidirectional: bool,
-        pooling: str | tuple[str, ...],
-        linear_skip: int | str,
-        dropout: float,
-        recurrent_dropout: float,
-        alpha: float,
-        batch_size: int | str,
-        learning_rate: str,
-        learning_rate_init: float,
-        max_iter: int,
-        shuffle: bool,
-        max_grad_norm: float | None,
-        tol: float,
-        n_iter_no_change: int,
-        early_stopping: bool | str,
-        validation_fraction: float,
-        validation_split: str,
-        validation_gap: int,
-        beta_1: float,
-        beta_2: float,
-        epsilon: float,
-        timesteps: int | None,
-        dtype: Any,
-        random_state: Any,
-        verbose: bool | int,
-        warm_start: bool,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.bidirectional = bidirectional
-        self.pooling = pooling
-        self.linear_skip = linear_skip
-        self.dropout = dropout
-        self.recurrent_dropout = recurrent_dropout
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.max_grad_norm = max_grad_norm
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.validation_split = validation_split
-        self.validation_gap = validation_gap
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.timesteps = timesteps
-        self.dtype = dtype
-        self.random_state = random_state
-        self.verbose = verbose
-        self.warm_start = warm_start
 
     # What the regressor and the classifier define.
 
@@ -199,17 +79,6 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
     def _standardized(self, output: Any, target: NDArray[Any], weights: Floats) -> Any:
         """Return the output with a scale that suits the target of the first call."""
         return output
-
-    def _check_parameters(self) -> None:
-        """Check each parameter, and that they agree with each other."""
-        self._validate_params()
-        self._checked_pooling()
-        if self.early_stopping and self.validation_gap > 0 and self.validation_split == "random":
-            raise ValueError(
-                f"validation_gap={self.validation_gap} leaves out samples between the training "
-                "part and the validation part, which validation_split='random' mixes. Use "
-                "validation_split='last', or validation_gap=0."
-            )
 
     @abstractmethod
     def _make_loss(self, output: Any) -> Loss:
@@ -398,7 +267,8 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
             n_recent = self._n_recent(sequences) * form.n_features
             model, state = self._new_model(form, output, dtype, n_recent)
         else:
-            self._check_same_network(model)
+            self._check_same_network(model.network)
+            self._check_same_link(model)
             state = self._training
         self._scaled_target(model.output, target, dtype)  # raises where a value is too large
         return _Samples(sequences, target, weights, score_weights), model, state
@@ -437,11 +307,6 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
             min_samples=min_samples,
         )
 
-    def _dtype_for(self, sequences: Sequences) -> np.dtype:
-        """Return the precision of a new model."""
-        own = np.float32 if sequences.dtype == np.float32 else np.float64
-        return np.dtype(own if self.dtype is None else self.dtype)
-
     def _scaled_target(self, output: Any, target: NDArray[Any], dtype: np.dtype) -> Floats:
         """Return the target on the scale of the loss, of shape (n_outputs, n_samples)."""
         with np.errstate(all="ignore"):
@@ -450,31 +315,6 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         if not is_finite:
             raise ValueError(f"y contains a value too large for {dtype}; use dtype='float64'.")
         return scaled
-
-    def _stops_early(self, n_samples: int) -> bool:
-        """Return whether part of the samples is set aside to decide when to stop."""
-        if self.early_stopping == "auto":
-            return n_samples >= MIN_SAMPLES_TO_STOP_EARLY
-        return bool(self.early_stopping)
-
-    def _checked_pooling(self) -> tuple[str, ...]:
-        """Check ``pooling`` and return it as a tuple."""
-        if self.pooling == "auto":
-            return self._AUTO_POOLING
-        names = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
-        if not names or len(set(names)) < len(names) or not set(names) <= set(POOLINGS):
-            raise ValueError(
-                f"pooling must be 'auto', one of {', '.join(map(repr, POOLINGS))}, or a tuple of "
-                f"these without repetition, got {self.pooling!r}."
-            )
-        return names
-
-    def _n_recent(self, sequences: Sequences) -> int:
-        """Return how many time steps the linear part of a new model reads."""
-        if self.linear_skip != "auto":
-            return int(self.linear_skip)
-        n_columns = min(MAX_LINEAR_COLUMNS, len(sequences) // 2)
-        return min(sequences.n_timesteps, n_columns // sequences.n_features)
 
     def _start(
         self,
@@ -517,33 +357,8 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         betas = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
         return Adam(n_parameters, dtype, **betas)
 
-    def _check_same_network(self, model: Model) -> None:
-        """Refuse to continue training with a network of another form."""
-        network = model.network
-        n_steps = network.n_recent // network.n_features
-        for name, now, before in (
-            (
-                "hidden_layer_sizes",
-                check_layer_sizes(self.hidden_layer_sizes),
-                network.hidden_layer_sizes,
-            ),
-            ("bidirectional", bool(self.bidirectional), network.bidirectional),
-            (
-                "pooling",
-                network.pooling if self.pooling == "auto" else self._checked_pooling(),
-                network.pooling,
-            ),
-            (
-                "linear_skip",
-                n_steps if self.linear_skip == "auto" else int(self.linear_skip),
-                n_steps,
-            ),
-        ):
-            if now != before:
-                raise ValueError(
-                    f"{name} is now {now}, but the network to continue training was made with "
-                    f"{name}={before}. Set warm_start=False and call fit to start again."
-                )
+    def _check_same_link(self, model: Model) -> None:
+        """Refuse to continue training with a loss that needs another output activation."""
         link = self._make_loss(model.output).activation
         if model.output.activation != link:
             raise ValueError(
@@ -551,12 +366,6 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
                 f"training has {model.output.activation!r}. Set warm_start=False and call fit to "
                 "start again."
             )
-
-    def _n_in_batch(self, n_samples: int) -> int:
-        if self.batch_size != "auto":
-            return int(self.batch_size)
-        power = 1 << max(0, (n_samples // 8).bit_length() - 1)
-        return min(max(power, MIN_BATCH_SIZE), MAX_BATCH_SIZE)
 
     def _settings(self, model: Model, n_epochs: int, n_samples: int) -> Settings:
         return Settings(
@@ -707,139 +516,6 @@ class BaseLSTM(CallbackSupportMixin, VersionedEstimator, metaclass=ABCMeta):
         model = self.__sklstm_model__()
         x, is_single = check_step(x_t, model.input, model.dtype)
         return model.predict_step(x, state, is_single=is_single)
-
-    # Fitted attributes, read from the model and from the state of training.
-
-    def _fitted(self, name: str) -> Any:
-        """Return the object that a fitted attribute is read from."""
-        try:
-            return self.__dict__[name]
-        except KeyError:
-            raise AttributeError(f"This {type(self).__name__} is not fitted yet.") from None
-
-    @property
-    def n_features_in_(self) -> int:
-        """Columns of a 2-D X, features per time step of sequences."""
-        return self._fitted("_model").input.n_features_in
-
-    @property
-    def feature_names_in_(self) -> NDArray[np.object_]:
-        """Names of the columns, where X had names that are all strings."""
-        names = self._fitted("_model").input.feature_names
-        if names is None:
-            raise AttributeError("X had no feature names that are all strings.")
-        return names
-
-    @property
-    def n_outputs_(self) -> int:
-        """Outputs of the head."""
-        return self._fitted("_model").network.n_outputs
-
-    @property
-    def n_layers_(self) -> int:
-        """Layers, including the input and the head."""
-        return len(self._fitted("_model").network.hidden_layer_sizes) + 2
-
-    @property
-    def n_parameters_(self) -> int:
-        """Total number of weights and biases."""
-        return self._fitted("_model").network.n_parameters
-
-    @property
-    def out_activation_(self) -> str:
-        """Name of the function from the head's output to predictions."""
-        return self._fitted("_model").output.activation
-
-    @property
-    def coefs_(self) -> list[Floats]:
-        """Weights: W_x and W_h of each LSTM layer in turn, then those of the head.
-
-        Of shape (4 * n_units, n_inputs) and (4 * n_units, n_units), with rows in the gate order i,
-        f, g, o, as :func:`sklstm.nn.lstm` takes them, and (n_outputs, n_units). With
-        ``bidirectional``, those of the backward direction follow those of the forward one, layer
-        by layer. A copy.
-        """
-        return self.__sklstm_model__().weights()[0]
-
-    @property
-    def intercepts_(self) -> list[Floats]:
-        """Biases: of each LSTM, (4 * n_units,), then of the head, (n_outputs,). A copy."""
-        return self.__sklstm_model__().weights()[1]
-
-    @property
-    def skip_coef_(self) -> Floats | None:
-        """Weights of the linear part, (n_outputs, n_steps, n_features), oldest step first.
-
-        They are added to the head's output for the last ``n_steps`` time steps of the input,
-        standardised with ``skip_mean_`` and ``skip_scale_``. None if there is no linear part. A
-        copy.
-        """
-        model = self.__sklstm_model__()
-        if model.recent is None:
-            return None
-        skip = model.network.skip_weights(model.parameters)
-        return skip.reshape(len(skip), model.recent.n_steps, -1).copy()
-
-    @property
-    def skip_mean_(self) -> NDArray[np.float64] | None:
-        """Mean of each feature with which the linear part standardises, or None."""
-        recent = self._fitted("_model").recent
-        return None if recent is None else recent.mean.copy()
-
-    @property
-    def skip_scale_(self) -> NDArray[np.float64] | None:
-        """Standard deviation of each feature with which the linear part standardises, or None."""
-        recent = self._fitted("_model").recent
-        return None if recent is None else recent.scale.copy()
-
-    @property
-    def _history(self) -> History:
-        return self._fitted("_training").history
-
-    @property
-    def n_iter_(self) -> int:
-        """Epochs of training."""
-        return len(self._history.losses)
-
-    @property
-    def t_(self) -> int:
-        """Samples seen by training, each counted once an epoch."""
-        return self._history.n_samples
-
-    @property
-    def loss_(self) -> float:
-        """The last entry of ``loss_curve_``."""
-        return self._history.loss
-
-    @property
-    def loss_curve_(self) -> list[float]:
-        """The loss of each epoch."""
-        return self._history.losses
-
-    @property
-    def learning_rate_curve_(self) -> list[float]:
-        """The learning rate of each epoch."""
-        return self._history.rates
-
-    @property
-    def best_loss_(self) -> float | None:
-        """The least loss; None with early stopping."""
-        return self._history.best_loss
-
-    @property
-    def validation_scores_(self) -> list[float] | None:
-        """The validation score of each epoch, with early stopping."""
-        return self._history.scores
-
-    @property
-    def best_validation_score_(self) -> float | None:
-        """The best validation score of the last call of ``fit``."""
-        return self._history.best_score
-
-    @property
-    def best_iter_(self) -> int | None:
-        """The epoch with that score, counted from 1, whose weights are kept."""
-        return self._history.best_epoch
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

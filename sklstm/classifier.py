@@ -11,11 +11,12 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import StrOptions
 
 from sklstm._docstrings import with_shared_parts
-from sklstm.base import TRAINED_SKIP_RATE, BaseLSTM
+from sklstm.base import BaseLSTM
 from sklstm.nn.cell import Floats
 from sklstm.nn.losses import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
 from sklstm.nn.model import ClassOutput
-from sklstm.validation import check_class_target, check_class_weight, is_indicator
+from sklstm.parameters import TRAINED_SKIP_RATE
+from sklstm.targets import check_class_target, check_class_weight, is_indicator
 
 __all__ = ["LSTMClassifier"]
 

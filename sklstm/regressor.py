@@ -13,7 +13,7 @@ from sklearn.metrics import d2_pinball_score, d2_tweedie_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklstm._docstrings import with_shared_parts
-from sklstm.base import TRAINED_SKIP_RATE, BaseLSTM
+from sklstm.base import BaseLSTM
 from sklstm.nn.cell import Floats
 from sklstm.nn.linear import Gram, LinearStart, Ridge, with_ridge
 from sklstm.nn.losses import (
@@ -26,7 +26,8 @@ from sklstm.nn.losses import (
     SquaredError,
 )
 from sklstm.nn.model import Model, NumericOutput
-from sklstm.validation import check_regression_target
+from sklstm.parameters import TRAINED_SKIP_RATE
+from sklstm.targets import check_regression_target
 
 __all__ = ["LSTMRegressor"]
 

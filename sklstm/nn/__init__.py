@@ -5,8 +5,8 @@ and the training loop are in the modules of this package and are not public.
 """
 
 from sklstm.nn.cell import lstm_cell, sigmoid
+from sklstm.nn.functional import lstm
 from sklstm.nn.initializers import glorot_uniform, lstm_biases, orthogonal
-from sklstm.nn.layer import lstm
 from sklstm.nn.losses import (
     AbsoluteError,
     BinaryCrossEntropy,

@@ -1,0 +1,228 @@
+"""Every check of y and of the weights. Nothing is written on the estimator."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.preprocessing import label_binarize
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
+
+from sklstm.nn.model import ClassOutput
+
+__all__ = [
+    "check_class_target",
+    "check_class_weight",
+    "check_regression_target",
+    "check_weights",
+    "is_indicator",
+]
+
+
+def _check_present(estimator: BaseEstimator, y: Any) -> None:
+    if y is None:
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+
+
+def check_regression_target(y: Any, n_samples: int, estimator: BaseEstimator) -> NDArray[Any]:
+    """Check a regression target.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Finite real numbers.
+    """
+    _check_present(estimator, y)
+    y = check_array(
+        y,
+        ensure_2d=False,
+        allow_nd=True,
+        dtype="numeric",
+        order="C",
+        input_name="y",
+        estimator=estimator,
+    )
+    if y.dtype.kind not in "buif":
+        raise ValueError(f"y must hold real numbers, but it is of dtype {y.dtype}.")
+    if y.ndim > 2 or 0 in y.shape:
+        raise ValueError(
+            f"y has the shape {y.shape}, but must be of shape (n_samples,) or (n_samples, "
+            "n_outputs)."
+        )
+    check_consistent_length(range(n_samples), y)
+    return y
+
+
+def is_indicator(y: Any) -> bool:
+    """Return whether y is a multilabel indicator matrix."""
+    return type_of_target(y, input_name="y") == "multilabel-indicator"
+
+
+def check_class_target(
+    y: Any,
+    classes: ArrayLike | None,
+    n_samples: int,
+    *,
+    known: ClassOutput | None,
+    estimator: BaseEstimator,
+) -> tuple[NDArray[np.int_], ClassOutput]:
+    """Check class labels or an indicator matrix, and encode them.
+
+    Parameters
+    ----------
+    y : array-like
+        Labels of shape (n_samples,), or an indicator matrix.
+    classes : array-like or None
+        All classes, where y may not hold each of them.
+    n_samples : int
+        Samples in X.
+    known : ClassOutput or None
+        The classes that y must belong to; None if this y defines them.
+    estimator : estimator
+        For its name in messages.
+
+    Returns
+    -------
+    encoded : ndarray of shape (n_samples, n_outputs)
+        Zeros and ones: a single column for two classes, else a column for each class or label.
+    output : ClassOutput
+        The classes.
+    """
+    _check_present(estimator, y)
+    y = check_array(
+        y,
+        accept_sparse="csr",
+        ensure_2d=False,
+        allow_nd=True,
+        dtype=None,
+        input_name="y",
+        estimator=estimator,
+    )
+    check_classification_targets(y)
+    is_multilabel = is_indicator(y)
+    if not is_multilabel:
+        y = column_or_1d(y, warn=True)
+    check_consistent_length(range(n_samples), y)
+    if known is None:
+        # The columns of an indicator matrix are its classes.
+        found = unique_labels(y if is_multilabel or classes is None else classes)
+        if len(found) < 2 and not is_multilabel:
+            raise ValueError(
+                f"{type(estimator).__name__} needs samples of at least 2 classes, but "
+                f"{'y has' if classes is None else 'classes has'} only "
+                f"the class {found.tolist()[0]!r}."
+            )
+        known = ClassOutput.of(found, is_multilabel=is_multilabel)
+    _check_classes(y, classes, is_multilabel, known)
+    encoded = label_binarize(y, classes=known.classes)
+    if not np.isin(encoded, (0, 1)).all():
+        raise ValueError(
+            "A multilabel indicator matrix holds 0 and 1, but y holds "
+            f"{np.unique(encoded).tolist()}."
+        )
+    return encoded, known
+
+
+def _check_classes(
+    y: NDArray[Any], classes: ArrayLike | None, is_multilabel: bool, known: ClassOutput
+) -> None:
+    """Check that y and ``classes`` agree with the classes that are known."""
+    if is_multilabel != known.is_multilabel:
+        raise ValueError("y was a multilabel indicator matrix in one call and not in another.")
+    if classes is not None and not np.array_equal(unique_labels(classes), known.classes):
+        raise ValueError(f"classes={classes!r} is not the same as before: {known.classes!r}.")
+    if is_multilabel:
+        if y.shape[1] != len(known.classes):
+            raise ValueError(f"y has {y.shape[1]} labels, but {len(known.classes)} are known.")
+        return
+    seen = set(known.classes.tolist())
+    unseen = [label for label in np.unique(y).tolist() if label not in seen]
+    if unseen:
+        raise ValueError(
+            f"y contains classes that were not seen before: {unseen}. The known classes are "
+            f"{known.classes!r}. Give all classes in the first call of partial_fit, or call fit."
+        )
+
+
+def check_class_weight(
+    class_weight: Any, target: NDArray[Any], output: ClassOutput
+) -> NDArray[np.floating] | float:
+    """Check ``class_weight`` and return the weight that each sample has for its class.
+
+    Parameters
+    ----------
+    class_weight : dict, list of dict, "balanced" or None
+        The parameter.
+    target : ndarray of shape (n_samples, n_outputs)
+        The encoded y.
+    output : ClassOutput
+        The classes.
+    """
+    if class_weight is None:
+        return 1.0
+    is_multilabel = output.is_multilabel
+    columns = [*target.T] if is_multilabel else [output.decide(target, threshold=0.5)]
+    if isinstance(class_weight, str):
+        return compute_sample_weight(class_weight, np.column_stack(columns))
+    given = class_weight
+    if isinstance(given, dict):
+        given = [given] * len(columns)
+    elif not is_multilabel:
+        given = []
+    classes = [0, 1] if is_multilabel else output.classes.tolist()
+    if len(given) != len(columns) or not all(isinstance(weights, dict) for weights in given):
+        raise ValueError(
+            f"class_weight={class_weight!r} must be a dict, or for a multilabel target a list with "
+            f"a dict for each column of y, which has {len(columns)} here."
+        )
+    factors = np.ones(len(target))
+    for weights, column in zip(given, columns, strict=True):
+        unknown = [name for name in weights if name not in classes]
+        if unknown:
+            raise ValueError(
+                f"class_weight names {unknown}, which are not among the classes {classes}."
+            )
+        if not all(isinstance(w, Real) and 0 <= float(w) < np.inf for w in weights.values()):
+            raise ValueError(
+                f"class_weight={class_weight!r} must hold finite numbers, none of them negative."
+            )
+        factors *= np.array([weights.get(name, 1.0) for name in classes])[column]
+    return factors
+
+
+def check_weights(
+    sample_weight: ArrayLike | None, n_samples: int, dtype: np.dtype
+) -> NDArray[np.floating]:
+    """Check the weights of the samples.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        None is negative, and not all are zero.
+    """
+    weights = _check_sample_weight(
+        sample_weight, np.arange(n_samples), dtype=np.float64, ensure_non_negative=True
+    )
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    with np.errstate(all="ignore"):
+        total = weights.astype(dtype).sum()
+    if not np.finfo(dtype).tiny < total < np.inf:
+        raise ValueError(
+            f"Sample weights add up to {total:g}, which is out of {dtype}'s range: multiply them "
+            "by a constant."
+        )
+    return weights.astype(dtype)
