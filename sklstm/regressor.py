@@ -347,7 +347,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         # The Gram matrix loses digits where the level of y is far from zero.
         level = np.average(target[rows], axis=0, weights=weights[rows])
 
-        gram = Gram(model.network.n_recent, target.shape[1])
+        gram = Gram(model.network.n_recent, target.shape[1], model.dtype)
         gram.add(sequences, rows, target - level, weights, recent)
         ridge = gram.solve()
         all_rows = np.concatenate([rows, validation_rows])
@@ -359,7 +359,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         def moved(ridge: Ridge, rows: NDArray[np.intp]) -> tuple[Ridge, NDArray[np.float64]]:
             """Move the intercept to fit the loss; return the residuals too."""
             ridge = ridge._replace(intercept=ridge.intercept + level, mean=ridge.mean + level)
-            residual = target[rows] - ridge.predict(sequences, rows, recent)
+            residual = target[rows] - ridge.predict(sequences, rows, recent, model.dtype)
             if self.loss != "squared_error":
                 q = 0.5 if self.quantile is None else self.quantile
                 shift = _weighted_quantile(residual, weights[rows], q)

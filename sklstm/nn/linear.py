@@ -18,7 +18,7 @@ from sklstm.nn.cell import Floats
 from sklstm.nn.network import Network
 from sklstm.nn.prediction import blocks_of
 from sklstm.nn.recent import RecentSteps
-from sklstm.nn.sequences import Sequences
+from sklstm.nn.sequences import Sequences, as_contiguous
 
 __all__ = ["Gram", "LinearStart", "Ridge", "lstm_fraction", "mixture", "recent_steps", "with_ridge"]
 
@@ -41,7 +41,11 @@ _FRACTIONS = np.linspace(0, 1, 101)
 
 
 def recent_steps(
-    sequences: Sequences, rows: NDArray[np.intp], weights: Floats, n_steps: int
+    sequences: Sequences,
+    rows: NDArray[np.intp],
+    weights: Floats,
+    n_steps: int,
+    dtype: np.dtype | None = None,
 ) -> RecentSteps:
     """Return how the linear part reads sequences: with mean and scale of some of them.
 
@@ -55,6 +59,8 @@ def recent_steps(
         Weights of all sequences.
     n_steps : int
         Time steps that the linear part reads.
+    dtype : dtype, default=None
+        Precision that the sequences are rounded to; None keeps their own.
     """
     n_features = sequences.n_features
     nothing = RecentSteps(n_steps, np.zeros(n_features), np.ones(n_features))
@@ -63,7 +69,8 @@ def recent_steps(
     origin = np.zeros(n_features)
     is_first = True
     for block in blocks_of(len(rows), _BLOCK_SIZE):
-        steps = sequences.steps(rows[block], n_steps)  # (n_samples, n_steps, n_features)
+        # (n_samples, n_steps, n_features)
+        steps = as_contiguous(sequences.steps(rows[block], n_steps), dtype)
         is_real = ~np.isnan(steps[:, :, 0])
         if is_first and is_real.any():
             origin, is_first = steps[is_real][0].astype(np.float64), False
@@ -90,10 +97,13 @@ class Gram:
     ----------
     n_inputs, n_outputs : int
         Inputs and outputs of the regression.
+    dtype : dtype, default=None
+        Precision that the sequences are rounded to; None keeps their own.
     """
 
     n_inputs: int
     n_outputs: int
+    dtype: np.dtype | None = None
 
     def __post_init__(self) -> None:
         self.n_rows = 0
@@ -126,7 +136,7 @@ class Gram:
         """
         for block in blocks_of(len(rows), _BLOCK_SIZE):
             block_rows = rows[block]
-            z = sequences.recent(block_rows, recent)  # (n_inputs, n_samples)
+            z = sequences.recent(block_rows, recent, self.dtype)  # (n_inputs, n_samples)
             v = np.concatenate([np.ones((1, z.shape[1])), z, target[block_rows].T])
             w = weights[block_rows].astype(np.float64)
             # + sum of w v v^T
@@ -179,12 +189,17 @@ class Ridge(NamedTuple):
         return Ridge(fraction * self.coef, intercept, self.mean)
 
     def predict(
-        self, sequences: Sequences, rows: NDArray[np.intp], recent: RecentSteps
+        self,
+        sequences: Sequences,
+        rows: NDArray[np.intp],
+        recent: RecentSteps,
+        dtype: np.dtype | None = None,
     ) -> NDArray[np.float64]:
         """Predict y of some sequences, of shape (n_samples, n_outputs)."""
         y = np.empty((len(rows), len(self.intercept)))
         for block in blocks_of(len(rows), _BLOCK_SIZE):
-            y[block] = (self.coef @ sequences.recent(rows[block], recent)).T + self.intercept
+            z = sequences.recent(rows[block], recent, dtype)  # (n_inputs, n_samples)
+            y[block] = (self.coef @ z).T + self.intercept
         return y
 
 

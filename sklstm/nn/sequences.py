@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklstm.nn.packing import Batch, Packing
 from sklstm.nn.recent import RecentSteps
 
-__all__ = ["DenseSequences", "RaggedSequences", "Sequences", "windows_overlap"]
+__all__ = ["DenseSequences", "RaggedSequences", "Sequences", "as_contiguous", "windows_overlap"]
 
 Rows = slice | NDArray[np.intp]
 
@@ -63,9 +63,19 @@ class Sequences(ABC):
         NaN stands for steps that are missing or before the first one.
         """
 
-    def recent(self, rows: Rows, recent: RecentSteps) -> NDArray[np.float64]:
-        """Return what the linear part reads of some sequences, (n_recent, n_sequences)."""
-        return recent.read(self.steps(rows, recent.n_steps))
+    def recent(
+        self, rows: Rows, recent: RecentSteps, dtype: np.dtype | None = None
+    ) -> NDArray[np.float64]:
+        """Return what the linear part reads of some sequences, (n_recent, n_sequences).
+
+        The steps are rounded to ``dtype`` first, as those that the LSTM reads are.
+        """
+        return recent.read(as_contiguous(self.steps(rows, recent.n_steps), dtype))
+
+
+def as_contiguous(steps: NDArray[Any], dtype: np.dtype | None) -> NDArray[Any]:
+    """Return steps in C order, since the order of sums depends on the memory layout."""
+    return np.ascontiguousarray(steps, dtype)
 
 
 class DenseSequences(Sequences):
@@ -106,7 +116,7 @@ class DenseSequences(Sequences):
                 # The stable sort moves the missing steps (False) to the front and keeps the order.
                 steps = np.argsort(valid, axis=1, kind="stable")[order]
                 values = values[order[:, None], steps[:, n_timesteps - len(packing.widths) :]]
-        read = None if recent is None else self.recent(rows, recent)[:, order].astype(dtype)
+        read = None if recent is None else self.recent(rows, recent, dtype)[:, order].astype(dtype)
         return Batch(values.transpose(1, 2, 0), packing, read), order
 
     def steps(self, rows: Rows, n_steps: int) -> NDArray[Any]:
@@ -168,7 +178,7 @@ class RaggedSequences(Sequences):
         x = np.zeros((n_timesteps, self.n_features, len(values)), dtype)
         for column, number in enumerate(order):
             x[n_timesteps - lengths[number] :, :, column] = values[number]
-        read = None if recent is None else self.recent(rows, recent)[:, order].astype(dtype)
+        read = None if recent is None else self.recent(rows, recent, dtype)[:, order].astype(dtype)
         return Batch(x, packing, read), order
 
     def steps(self, rows: Rows, n_steps: int) -> NDArray[Any]:
