@@ -225,7 +225,7 @@ def test_warm_start_continues_after_an_interrupted_fit_with_early_stopping(cls, 
     y = make_target(cls, X)
     sets = {"X_val": X[:8], "y_val": y[:8]}
     params = {"early_stopping": True, "learning_rate_init": 0.1, "warm_start": True}
-    estimator = quick(cls, max_iter=10, **params)
+    estimator = quick(cls, linear_skip=0, max_iter=10, **params)
     with monkeypatch.context() as patch:
         interrupt(patch, call=6)
         with pytest.warns(UserWarning, match="interrupted"):

@@ -14,6 +14,7 @@ from support.data import (
     partial_fit,
     quick,
 )
+from support.plain import plain
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.base import fitted_copy
@@ -132,10 +133,10 @@ def test_learning_rate_curve_holds_the_rates_of_the_updates(cls, schedule):
 @every_dropout
 def test_dropout_does_not_affect_prediction(cls, dropouts):
     y = make_target(cls, X)
-    estimator = quick(cls, hidden_layer_sizes=(4, 3), **dropouts).fit(X, y)
+    estimator = quick(cls, linear_skip=0, hidden_layer_sizes=(4, 3), **dropouts).fit(X, y)
     before = outputs(estimator, X)
     np.testing.assert_array_equal(outputs(estimator, X), before)
-    plain = quick(cls, hidden_layer_sizes=(4, 3)).fit(X, y)
+    plain = quick(cls, linear_skip=0, hidden_layer_sizes=(4, 3)).fit(X, y)
     same_weights = with_weights(plain, estimator.coefs_, estimator.intercepts_)
     np.testing.assert_array_equal(outputs(same_weights, X), before)
 
@@ -163,6 +164,7 @@ def test_a_dropout_of_zero_equals_no_dropout(cls):
 def test_each_batch_has_new_dropout_masks(cls):
     y = make_target(cls, X)
     params = {"dropout": 0.5, "learning_rate_init": 1e-300, "batch_size": 30, "alpha": 0}
+    params["linear_skip"] = 0  # a ridge starts with a head that does not read the LSTM
     estimator = quick(cls, shuffle=False, max_iter=4, n_iter_no_change=np.inf, **params).fit(X, y)
     assert len(set(estimator.loss_curve_)) == 4
 
@@ -186,7 +188,7 @@ def test_dropout_reduces_overfitting_of_noise():
 @pytest.mark.parametrize("form", FORMS)
 def test_a_bidirectional_network_has_weights_for_both_directions(cls, form):
     X = make_sequences(form)
-    estimator = quick(cls, hidden_layer_sizes=(4, 3), bidirectional=True).fit(
+    estimator = plain(cls, hidden_layer_sizes=(4, 3), bidirectional=True).fit(
         X, make_target(cls, X)
     )
     n_outputs = estimator.n_outputs_
@@ -206,7 +208,7 @@ def test_a_bidirectional_network_has_weights_for_both_directions(cls, form):
 
 def test_swapping_the_directions_equals_reversing_time():
     X = make_sequences("dense")
-    estimator = quick(LSTMRegressor, bidirectional=True).fit(X, make_target(LSTMRegressor, X))
+    estimator = plain(LSTMRegressor, bidirectional=True).fit(X, make_target(LSTMRegressor, X))
     expected = estimator.predict(X)
     forward_x, forward_h, backward_x, backward_h, head = estimator.coefs_
     forward_b, backward_b, head_b = estimator.intercepts_
@@ -239,8 +241,8 @@ def test_weights_equal_repetition_for_each_loss(loss, normalize_y):
     y = make_target_for(loss, X)
     weights = np.arange(len(X)) % 4
     params = {"batch_size": 100, "max_iter": 20, "normalize_y": normalize_y, "bidirectional": True}
-    weighted = quick(LSTMRegressor, **params, **loss).fit(X, y, sample_weight=weights)
-    repeated = quick(LSTMRegressor, **params, **loss)
+    weighted = quick(LSTMRegressor, linear_skip=0, **params, **loss).fit(X, y, sample_weight=weights)
+    repeated = quick(LSTMRegressor, linear_skip=0, **params, **loss)
     repeated.fit(X.repeat(weights, axis=0), y.repeat(weights))
     np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-9)
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-7)
@@ -271,8 +273,8 @@ def test_a_quantile_of_y_is_the_opposite_quantile_of_minus_y():
     X = make_sequences("missing", n_samples=29)  # an odd number, so that the median is one of them
     y = make_target(LSTMRegressor, X)
     params = {"loss": "quantile", "max_iter": 1, "batch_size": 30}
-    low = quick(LSTMRegressor, quantile=0.1, **params).fit(X, y)
-    high = quick(LSTMRegressor, quantile=0.9, **params).fit(X, -y)
+    low = plain(LSTMRegressor, quantile=0.1, **params).fit(X, y)
+    high = plain(LSTMRegressor, quantile=0.9, **params).fit(X, -y)
     # The same network with the signs of the head reversed.
     *coefs, head = low.coefs_
     *intercepts, head_b = low.intercepts_
@@ -326,7 +328,7 @@ def test_early_stopping_scores_by_the_deviance_of_the_loss(loss):
     y = make_target_for(loss, X)
     Y = np.column_stack([y, y[::-1]])
     params = {"early_stopping": True, "validation_fraction": 0.3, "max_iter": 30}
-    estimator = quick(LSTMRegressor, learning_rate_init=0.02, **params, **loss).fit(X, Y)
+    estimator = quick(LSTMRegressor, linear_skip=0, learning_rate_init=0.02, **params, **loss).fit(X, Y)
     predicted, true = estimator.predict(X)[-9:], Y[-9:]
 
     def deviance(predicted):

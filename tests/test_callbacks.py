@@ -187,7 +187,7 @@ def test_a_stopped_fit_with_early_stopping_keeps_the_best_weights(cls, y):
     sets = {"X_val": X[:8], "y_val": y[:8]}
     params = {"early_stopping": True, "learning_rate_init": 0.3, "n_iter_no_change": np.inf}
     estimator = (
-        quick(cls, max_iter=50, **params).set_callbacks(Recorder(stop_at=9)).fit(X, y, **sets)
+        quick(cls, linear_skip=0, max_iter=50, **params).set_callbacks(Recorder(stop_at=9)).fit(X, y, **sets)
     )
     assert estimator.n_iter_ == 10
     assert estimator.best_iter_ < 10

@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import DataConversionWarning
 from support.data import Unchanged, assert_same_fit, make_sequences, make_target, quick
+from support.plain import plain
 from support.reference_lstm import (
     binary_cross_entropy,
     categorical_cross_entropy,
@@ -27,6 +28,10 @@ indicator = np.column_stack([three == 0, three > 0, two]).astype(int)
 
 def classifier(**params):
     return quick(LSTMClassifier, **params)
+
+
+def plain_classifier(**params):
+    return plain(LSTMClassifier, **params)
 
 
 def raw_outputs(estimator, X):
@@ -86,7 +91,7 @@ def test_a_column_of_labels_is_flattened_with_a_warning():
 
 
 def test_two_classes_have_one_logistic_output():
-    estimator = classifier().fit(X, two)
+    estimator = plain_classifier().fit(X, two)
     assert (estimator.n_outputs_, estimator.out_activation_) == (1, "logistic")
     p = logistic(raw_outputs(estimator, X)[:, 0])
     np.testing.assert_allclose(estimator.predict_proba(X), np.column_stack([1 - p, p]), rtol=1e-10)
@@ -94,7 +99,7 @@ def test_two_classes_have_one_logistic_output():
 
 
 def test_more_than_two_classes_have_a_softmax():
-    estimator = classifier().fit(X, three)
+    estimator = plain_classifier().fit(X, three)
     assert (estimator.n_outputs_, estimator.out_activation_) == (3, "softmax")
     e = np.exp(raw_outputs(estimator, X))
     expected = e / e.sum(axis=1, keepdims=True)
@@ -103,7 +108,7 @@ def test_more_than_two_classes_have_a_softmax():
 
 
 def test_each_label_of_an_indicator_matrix_has_a_logistic_output():
-    estimator = classifier().fit(X, indicator)
+    estimator = plain_classifier().fit(X, indicator)
     assert (estimator.n_outputs_, estimator.out_activation_) == (3, "logistic")
     expected = logistic(raw_outputs(estimator, X))
     np.testing.assert_allclose(estimator.predict_proba(X), expected, rtol=1e-10)
@@ -122,7 +127,7 @@ def test_each_label_of_an_indicator_matrix_has_a_logistic_output():
 )
 def test_the_loss_equals_the_reference(y, target, loss):
     weights = np.linspace(0, 2, 24)
-    estimator = classifier(batch_size=24, alpha=0.5)
+    estimator = plain_classifier(batch_size=24, alpha=0.5)
     classes = None if y is indicator else np.unique(y)
     estimator.partial_fit(X, y, classes=classes, sample_weight=weights)
     expected = objective(
@@ -148,7 +153,7 @@ def test_probabilities_sum_to_one_and_agree_with_log_probabilities(y, dtype):
 @pytest.mark.parametrize("y", [two, three, indicator], ids=["two", "three", "indicator"])
 def test_log_probabilities_are_finite_where_probabilities_are_zero(y):
     # Large steps give large raw outputs.
-    estimator = classifier(learning_rate_init=1000.0, max_iter=5).fit(X, y)
+    estimator = plain_classifier(learning_rate_init=1000.0, max_iter=5).fit(X, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         p, log_p = estimator.predict_proba(X), estimator.predict_log_proba(X)

@@ -30,7 +30,7 @@ def fit(cls, **params):
 
 @pytest.mark.parametrize("cls", [LSTMRegressor, LSTMClassifier])
 def test_a_loss_curve_display_draws_the_loss_of_every_epoch(cls):
-    model = fit(cls)
+    model = fit(cls, early_stopping=False)
     display = LossCurveDisplay.from_estimator(model)
     epochs, loss = display.line_.get_data()
     np.testing.assert_array_equal(epochs, np.arange(1, model.n_iter_ + 1))

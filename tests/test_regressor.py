@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.data import assert_same_fit, make_sequences, make_target, quick
+from support.plain import plain
 from support.reference_lstm import network, objective, squared_error
 
 from sklstm import LSTMRegressor
@@ -20,18 +21,22 @@ def regressor(**params):
     return quick(LSTMRegressor, **params)
 
 
+def plain_regressor(**params):
+    return plain(LSTMRegressor, **params)
+
+
 def raw_outputs(estimator, X):
     return np.array([network(sequence, estimator.coefs_, estimator.intercepts_) for sequence in X])
 
 
 def test_predictions_are_raw_outputs_in_the_units_of_the_target():
-    estimator = regressor().fit(X, y)
+    estimator = plain_regressor().fit(X, y)
     expected = raw_outputs(estimator, X)[:, 0] * y.std() + y.mean()
     np.testing.assert_allclose(estimator.predict(X), expected, rtol=1e-12)
 
 
 def test_without_normalize_y_predictions_are_raw_outputs():
-    estimator = regressor(normalize_y=False).fit(X, y)
+    estimator = plain_regressor(normalize_y=False).fit(X, y)
     np.testing.assert_allclose(estimator.predict(X), raw_outputs(estimator, X)[:, 0], rtol=1e-12)
 
 
@@ -76,7 +81,7 @@ def test_each_output_is_standardised_separately():
 
 
 def test_the_loss_is_averaged_over_outputs():
-    estimator = regressor(batch_size=20, alpha=0.0).fit(X, Y)
+    estimator = plain_regressor(batch_size=20, alpha=0.0).fit(X, Y)
     target = (Y - Y.mean(axis=0)) / Y.std(axis=0)
     expected = objective(
         X, target, np.ones(20), squared_error, estimator.coefs_, estimator.intercepts_
@@ -85,7 +90,7 @@ def test_the_loss_is_averaged_over_outputs():
 
 
 def test_the_first_partial_fit_determines_the_scale_of_the_target():
-    estimator = regressor().partial_fit(X, y)
+    estimator = plain_regressor().partial_fit(X, y)
     estimator.partial_fit(X, 100 * y + 1000)
     expected = raw_outputs(estimator, X)[:, 0] * y.std() + y.mean()
     np.testing.assert_allclose(estimator.predict(X), expected, rtol=1e-12)
@@ -93,7 +98,7 @@ def test_the_first_partial_fit_determines_the_scale_of_the_target():
 
 def test_the_scale_of_the_target_is_weighted():
     weights = np.linspace(0, 1, len(y))
-    estimator = regressor().fit(X, y, sample_weight=weights)
+    estimator = plain_regressor().fit(X, y, sample_weight=weights)
     mean = np.average(y, weights=weights)
     std = np.sqrt(np.average((y - mean) ** 2, weights=weights))
     expected = raw_outputs(estimator, X)[:, 0] * std + mean

@@ -416,6 +416,8 @@ def test_invalid_sample_weights_raise(cls, weights, message):
 INVALID_PARAMETERS = {
     "hidden_layer_sizes": [0, -1, (), (3, 0), (3, 2.5), 2.5, None, "32", (None,)],
     "bidirectional": [None, "yes", 2],
+    "pooling": ["sum", (), ("last", "last"), ("mean", "sum"), ["auto"], None, 1],
+    "linear_skip": [-1, 1.5, "all", None, (3,)],
     "dropout": [-0.1, 1, 1.5, np.nan, None, "half"],
     "recurrent_dropout": [-0.1, 1, 1.5, np.nan, None, "half"],
     "alpha": [-1e-9, np.nan, None, "0"],
@@ -427,7 +429,7 @@ INVALID_PARAMETERS = {
     "max_grad_norm": [0, -1.0, np.nan, "auto"],
     "tol": [-1e-9, np.nan, None],
     "n_iter_no_change": [0, -1, 2.5, None],
-    "early_stopping": [None, "yes"],
+    "early_stopping": [None, "yes", 2],
     "validation_fraction": [0, 1, 1.5, -0.1, None],
     "validation_split": ["first", None, 3],
     "validation_gap": [-1, 0.5, None, "auto"],
@@ -522,7 +524,8 @@ def test_a_gap_that_leaves_no_training_samples_raises(cls):
 @both
 def test_a_validation_set_without_early_stopping_raises(cls):
     fit_params = {"X_val": DENSE[:5], "y_val": make_target(cls, DENSE)[:5]}
-    assert_calls_raise(cls, "Set early_stopping=True", calls=["fit"], fit_params=fit_params)
+    message = "Set early_stopping=True"
+    assert_calls_raise(cls, message, calls=["fit"], fit_params=fit_params, early_stopping=False)
 
 
 @both

@@ -67,7 +67,8 @@ def to_keras(estimator: LSTMRegressor | LSTMClassifier) -> list[Floats]:
     >>> from sklstm import LSTMRegressor
     >>> from sklstm.interop import to_keras
     >>> X = np.random.default_rng(0).normal(size=(50, 8, 3))
-    >>> model = LSTMRegressor(4, n_iter_no_change=2, random_state=0).fit(X, X[:, -1, 0])
+    >>> model = LSTMRegressor(4, linear_skip=0, n_iter_no_change=2, random_state=0)
+    >>> model = model.fit(X, X[:, -1, 0])
     >>> [weights.shape for weights in to_keras(model)]
     [(3, 16), (4, 16), (16,), (4, 1), (1,)]
     """

@@ -74,7 +74,8 @@ def to_torch(estimator: LSTMRegressor | LSTMClassifier) -> dict[str, Floats]:
     >>> from sklstm import LSTMRegressor
     >>> from sklstm.interop import to_torch
     >>> X = np.random.default_rng(0).normal(size=(50, 8, 3))
-    >>> model = LSTMRegressor(4, n_iter_no_change=2, random_state=0).fit(X, X[:, -1, 0])
+    >>> model = LSTMRegressor(4, linear_skip=0, n_iter_no_change=2, random_state=0)
+    >>> model = model.fit(X, X[:, -1, 0])
     >>> for name, weights in to_torch(model).items():
     ...     print(name, weights.shape)
     lstm.weight_ih_l0 (16, 3)
@@ -140,7 +141,8 @@ def from_torch(
     >>> from sklstm import LSTMRegressor
     >>> from sklstm.interop import from_torch, to_torch
     >>> X = np.random.default_rng(0).normal(size=(50, 8, 3))
-    >>> model = LSTMRegressor(4, n_iter_no_change=2, random_state=0).fit(X, X[:, -1, 0])
+    >>> model = LSTMRegressor(4, linear_skip=0, n_iter_no_change=2, random_state=0)
+    >>> model = model.fit(X, X[:, -1, 0])
     >>> copy = from_torch(to_torch(model), LSTMRegressor(4))
     >>> np.allclose(copy.predict(X), model.predict(X))
     True

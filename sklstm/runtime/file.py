@@ -6,6 +6,7 @@ A file is an uncompressed .npz archive without pickles. It holds:
   predictions. ``_RULES`` and ``_RULES_OF`` list its entries.
 - ``coefs_0.npy``, ``coefs_1.npy``, ... and ``intercepts_0.npy``, ...: the weights, in the order of
   ``coefs_`` and ``intercepts_``, little-endian, in C order, in the dtype that the header names.
+- ``skip.npy``: the weights of the linear part, if there is one.
 
 The header determines the name, the shape and the dtype of every array. ``load`` checks all of them
 before it reads an array, and never allocates more memory than the size of the file justifies.

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from interop.frameworks import NETWORKS, UNEQUAL, keras_model, make_data
-from support.data import make_sequences, make_target, outputs, quick
+from support.data import make_sequences, make_target, outputs
+from support.plain import plain
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.interop import from_keras, to_keras
@@ -63,7 +64,7 @@ def assert_predicts_the_same(there, model, X, X_there=None):
     ("cls", "loss", "y"), TARGETS, ids=["numbers", "counts", "two", "three", "labels"]
 )
 def test_to_keras_gives_the_predictions_of_the_estimator(cls, loss, y, sizes, bidirectional):
-    model = quick(cls, hidden_layer_sizes=sizes, bidirectional=bidirectional, **loss).fit(X, y)
+    model = plain(cls, hidden_layer_sizes=sizes, bidirectional=bidirectional, **loss).fit(X, y)
     X_new = make_sequences("dense", n_timesteps=11, dtype=np.float32)
     assert_predicts_the_same(in_keras(model), model, X_new)
 
@@ -72,7 +73,7 @@ def test_to_keras_gives_the_predictions_of_the_estimator(cls, loss, y, sizes, bi
 def test_masked_steps_in_keras_equal_missing_steps(bidirectional):
     X = make_sequences("missing", dtype=np.float32)
     y = make_target(LSTMRegressor, X)
-    model = quick(LSTMRegressor, hidden_layer_sizes=(4, 3), bidirectional=bidirectional).fit(X, y)
+    model = plain(LSTMRegressor, hidden_layer_sizes=(4, 3), bidirectional=bidirectional).fit(X, y)
     there = in_keras(model, masking=-1.0)
     assert_predicts_the_same(there, model, X, np.nan_to_num(X, nan=-1.0))
 

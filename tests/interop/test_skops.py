@@ -32,6 +32,7 @@ FITTED_STATE = {
 REGRESSOR = {
     "sklstm.regressor.LSTMRegressor",
     "sklstm.nn.model.NumericOutput",
+    "sklstm.nn.recent.RecentSteps",
     *FITTED_STATE,
 }
 CLASSIFIER = {
@@ -59,6 +60,12 @@ FITTED = {
         X,
         y,
         REGRESSOR,
+    ),
+    "no linear part": (
+        LSTMRegressor(3, linear_skip=0, max_iter=2, random_state=0),
+        X,
+        y,
+        REGRESSOR - {"sklstm.nn.recent.RecentSteps"},
     ),
     "quantile": (
         LSTMRegressor(3, loss="quantile", quantile=0.9, max_iter=2, random_state=0),

@@ -15,7 +15,8 @@ from interop.frameworks import (
     torch_outputs,
     training_runs,
 )
-from support.data import make_sequences, outputs, quick
+from support.data import make_sequences, outputs
+from support.plain import PLAIN, plain
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.interop import from_torch, to_torch
@@ -61,7 +62,7 @@ TARGETS = [
     ("cls", "loss", "y"), TARGETS, ids=["numbers", "raw", "counts", "two", "three", "labels"]
 )
 def test_to_torch_gives_the_predictions_of_the_estimator(cls, loss, y, sizes, bidirectional, dtype):
-    model = quick(cls, hidden_layer_sizes=sizes, bidirectional=bidirectional, **loss)
+    model = plain(cls, hidden_layer_sizes=sizes, bidirectional=bidirectional, **loss)
     model.fit(X.astype(dtype), y)
     X_new = make_sequences("dense", n_timesteps=11, dtype=dtype)
     predicted, expected = predictions_of_torch(model, X_new), outputs(model, X_new)
@@ -117,6 +118,7 @@ def test_sixty_steps_of_adam_equal_those_of_pytorch(name):
         max_iter=N_STEPS,
         n_iter_no_change=np.inf,
         warm_start=True,
+        **PLAIN,
     )
     module = torch_module(*network, seed=1)
     model = from_torch(module.state_dict(), template).fit(X, np.squeeze(y))

@@ -15,7 +15,8 @@ from interop.frameworks import ADAM, DATA, N_STEPS, NETWORKS, UNEQUAL, make_data
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
-from support.data import make_sequences, outputs, partial_fit, quick
+from support.data import make_sequences, outputs, partial_fit
+from support.plain import PLAIN, plain
 
 from sklstm import LSTMClassifier, LSTMRegressor, interop
 from sklstm.interop import from_keras, from_torch, to_keras, to_onnx, to_torch
@@ -88,6 +89,7 @@ def start_of(name, **params):
         beta_2=ADAM["betas"][1],
         epsilon=ADAM["eps"],
         random_state=0,
+        **PLAIN,
         **params,
     )
     return (
@@ -133,7 +135,7 @@ TARGET_IDS = ["numbers", "a column", "raw numbers", "counts", "quantile", "two",
 @pytest.mark.parametrize("params", NETWORK_PARAMS, ids=["one layer", "unequal", "bidirectional"])
 @pytest.mark.parametrize(("cls", "loss", "y"), TARGETS, ids=TARGET_IDS)
 def test_a_round_trip_keeps_the_predictions(cls, loss, y, params, dtype):
-    model = quick(cls, **params, **loss).fit(X.astype(dtype), y)
+    model = plain(cls, **params, **loss).fit(X.astype(dtype), y)
     expected = outputs(model, X)
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
     trips = [(to_keras, from_keras)]
@@ -152,7 +154,7 @@ def test_a_round_trip_keeps_the_predictions(cls, loss, y, params, dtype):
 
 @pytest.mark.parametrize(("cls", "loss", "y"), TARGETS, ids=TARGET_IDS)
 def test_an_imported_estimator_can_be_used_like_a_fitted_one(cls, loss, y):
-    fitted = quick(cls, **loss).fit(X, y)
+    fitted = plain(cls, **loss).fit(X, y)
     model = from_keras(to_keras(fitted), fitted)
     assert set(vars(model)) == set(vars(fitted))
     assert set(vars(from_keras(to_keras(fitted), clone(fitted)))) == set(vars(fitted))
@@ -220,7 +222,7 @@ def test_two_classes_can_have_one_output_or_two(classes):
 
 
 def test_the_classes_of_a_fitted_estimator_are_kept_unless_given():
-    fitted = quick(LSTMClassifier).fit(X, np.array(["a", "b", "c"])[CLASSES])
+    fitted = plain(LSTMClassifier).fit(X, np.array(["a", "b", "c"])[CLASSES])
     kept = from_keras(weights_of(3), fitted)
     np.testing.assert_array_equal(kept.classes_, ["a", "b", "c"])
     renamed = from_keras(weights_of(3), fitted, classes=["z", "y", "x"])
@@ -240,7 +242,7 @@ def test_an_imported_estimator_reads_the_form_of_x_of_the_template():
         model.predict(ragged), model.predict(make_sequences("missing")), rtol=1e-10
     )
     # Fitted on a 2-D X with one step in each column.
-    columns = quick(LSTMRegressor).fit(flat, NUMBERS)
+    columns = plain(LSTMRegressor).fit(flat, NUMBERS)
     imported = from_keras(to_keras(columns), columns)
     np.testing.assert_allclose(imported.predict(flat), columns.predict(flat), rtol=1e-10)
 
@@ -353,23 +355,40 @@ def test_inconsistent_weights_raise(read, weights, estimator, classes, match):
 
 
 def test_weights_that_do_not_match_the_fitted_estimator_raise():
-    regressor = quick(LSTMRegressor).fit(X, NUMBERS)
+    regressor = plain(LSTMRegressor).fit(X, NUMBERS)
     with pytest.raises(ValueError, match="1 output"):
         from_keras(weights_of(1), regressor)
     with pytest.raises(ValueError, match=r"reads 5 features.*fitted on 2"):
         from_keras(weights_of(2, n_features=5), regressor)
-    classifier = quick(LSTMClassifier).fit(X, CLASSES)
+    classifier = plain(LSTMClassifier).fit(X, CLASSES)
     with pytest.raises(ValueError, match="for 2 classes, but the classes are"):
         from_keras(weights_of(1), classifier)
-    multilabel = quick(LSTMClassifier).fit(X, np.eye(3, dtype=int)[CLASSES])
+    multilabel = plain(LSTMClassifier).fit(X, np.eye(3, dtype=int)[CLASSES])
     with pytest.raises(ValueError, match="no names"):
         from_keras(weights_of(3), multilabel, classes=["a", "b", "c"])
 
 
 def test_to_torch_of_layers_of_unequal_size_raises():
-    model = quick(LSTMRegressor, hidden_layer_sizes=(4, 2)).fit(X, NUMBERS)
+    model = plain(LSTMRegressor, hidden_layer_sizes=(4, 2)).fit(X, NUMBERS)
     with pytest.raises(ValueError, match=r"one size, but .* \(4, 2\)"):
         to_torch(model)
+
+
+@pytest.mark.parametrize(("write", "framework"), [(to_keras, "Keras"), (to_torch, "PyTorch")])
+@pytest.mark.parametrize(
+    ("params", "required"),
+    [
+        ({"linear_skip": 2}, "linear_skip=0,"),
+        ({"pooling": "mean"}, "pooling='last',"),
+        ({"pooling": ("last", "max"), "linear_skip": 2}, "linear_skip=0 and pooling='last',"),
+    ],
+    ids=["linear part", "pooling", "both"],
+)
+def test_exporting_a_linear_part_or_pooling_raises(write, framework, params, required):
+    for cls, y in ((LSTMRegressor, NUMBERS), (LSTMClassifier, CLASSES)):
+        model = plain(cls, **params).fit(X, y)
+        with pytest.raises(ValueError, match=rf"weights for {framework} .* with {required} or use to_onnx"):
+            write(model)
 
 
 @pytest.mark.parametrize("write", [to_keras, to_torch, to_onnx])
@@ -396,7 +415,7 @@ def test_importing_a_model_instead_of_weights_raises(read, match):
 
 
 def test_exported_arrays_are_copies():
-    model = quick(LSTMClassifier).fit(X, CLASSES)
+    model = plain(LSTMClassifier).fit(X, CLASSES)
     expected = model.predict_proba(X)
     for array in [*to_keras(model), *to_torch(model).values()]:
         array[...] = 0

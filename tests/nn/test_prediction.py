@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 from support.data import ESTIMATORS, Unchanged, make_sequences, make_target, quick, run_python
+from support.plain import PLAIN
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.nn.network import Network
@@ -51,6 +52,16 @@ def assert_equal_predictions(ours, theirs, rtol=1e-12):
         np.testing.assert_allclose(ours, theirs, rtol=rtol)
     else:
         np.testing.assert_array_equal(ours, theirs)
+
+
+def arrays_of(state):
+    """Return all arrays of a state, which is a tuple of arrays and tuples."""
+    return sum((arrays_of(part) for part in state), []) if isinstance(state, tuple) else [state]
+
+
+def floats_of(state):
+    """Return the arrays of a state that are not counts of steps."""
+    return [array for array in arrays_of(state) if array.dtype.kind == "f"]
 
 
 # Blocks of sequences.
@@ -130,7 +141,7 @@ def test_predict_step_keeps_float32(cls):
     for t in range(X.shape[1]):
         y, state = estimator.predict_step(X[:, t], state)
         assert_equal_predictions(y, estimator.predict(X[:, : t + 1]), rtol=1e-5)
-        assert {array.dtype for layer in state for array in layer} == {np.dtype("float32")}
+        assert {array.dtype for array in floats_of(state)} == {np.dtype("float32")}
 
 
 def test_predict_step_ignores_dropout():
@@ -165,41 +176,48 @@ def test_a_step_can_hold_integers():
 
 
 @layers
-def test_a_missing_step_leaves_the_state_unchanged(hidden_layer_sizes):
-    estimator = fitted(hidden_layer_sizes=hidden_layer_sizes)
+@both
+def test_a_missing_step_leaves_the_state_unchanged_without_a_linear_part(cls, hidden_layer_sizes):
+    case = "one output" if cls is LSTMRegressor else "three classes"
+    estimator = fitted(case, hidden_layer_sizes=hidden_layer_sizes, linear_skip=0)
     missing = np.full(2, np.nan)
     y, state = estimator.predict_step(X[1, 1])
     y_after, state_after = estimator.predict_step(missing, state)
     assert y_after == y
-    for before, after in zip(state, state_after, strict=True):
+    for before, after in zip(arrays_of(state), arrays_of(state_after), strict=True):
         np.testing.assert_array_equal(before, after)
     # At the start, it equals a sequence without any step.
     y, state = estimator.predict_step(missing)
     assert y == estimator.predict(missing[np.newaxis, np.newaxis])[0]
-    assert not any(array.any() for layer in state for array in layer)
+    assert not any(array.any() for array in arrays_of(state))
 
 
-def test_each_stream_can_miss_other_steps():
-    estimator = fitted(hidden_layer_sizes=(4, 3))
+def rows_of(state, k):
+    """Return the state of one of several streams."""
+    return tuple(rows_of(part, k) for part in state) if isinstance(state, tuple) else state[k]
+
+
+@both
+def test_each_stream_can_miss_other_steps(cls):
+    case = "one output" if cls is LSTMRegressor else "three classes"
+    estimator = fitted(case, hidden_layer_sizes=(4, 3))
     _, state = estimator.predict_step(X[:, 1])
     x_t = X[:, 2].copy()
     x_t[::2] = np.nan
     y, after = estimator.predict_step(x_t, state)
     for k in range(len(x_t)):
-        alone = tuple((h[k], c[k]) for h, c in state)
-        y_k, after_k = estimator.predict_step(x_t[k], alone)
-        np.testing.assert_allclose(y[k], y_k, rtol=1e-12)
-        for ours, theirs in zip(after, after_k, strict=True):
-            for array, array_k in zip(ours, theirs, strict=True):
-                np.testing.assert_allclose(array[k], array_k, rtol=1e-12)
+        y_k, after_k = estimator.predict_step(x_t[k], rows_of(state, k))
+        assert_equal_predictions(y[k], y_k)
+        for ours, theirs in zip(arrays_of(rows_of(after, k)), arrays_of(after_k), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
 # The state.
 
 
 @layers
-def test_the_state_is_a_tuple_of_arrays(hidden_layer_sizes):
-    estimator = fitted(hidden_layer_sizes=hidden_layer_sizes)
+def test_the_state_of_a_plain_network_is_a_tuple_of_pairs_of_arrays(hidden_layer_sizes):
+    estimator = fitted(hidden_layer_sizes=hidden_layer_sizes, **PLAIN)
     sizes = np.atleast_1d(hidden_layer_sizes).tolist()
     for x_t, shapes in (
         (X[1, 1], [(size,) for size in sizes]),
@@ -210,6 +228,15 @@ def test_the_state_is_a_tuple_of_arrays(hidden_layer_sizes):
         assert isinstance(state, tuple)
         assert [(h.shape, c.shape) for h, c in state] == [(shape, shape) for shape in shapes]
         assert {type(array) for layer in state for array in layer} == {np.ndarray}
+
+
+def test_the_state_holds_what_pooling_and_the_linear_part_need():
+    estimator = fitted("three classes", pooling=("mean", "max"), linear_skip=3)
+    for x_t, shape in ((X[1, 1], ()), (X[:, 1], (20,))):
+        _, (layer, pooled, recent) = estimator.predict_step(x_t)
+        assert [array.shape for array in layer] == [(*shape, 4)] * 2
+        assert [array.shape for array in pooled] == [(*shape, 4)] * 2 + [shape]
+        assert recent.shape == (*shape, 3, 2)
 
 
 @both
@@ -223,14 +250,15 @@ def test_predict_step_changes_neither_estimator_nor_arguments(cls):
             np.testing.assert_array_equal(y, expected)
 
 
-def test_a_state_shares_no_memory_with_the_next_one():
-    estimator = fitted()
+@both
+def test_a_state_shares_no_memory_with_the_next_one(cls):
+    estimator = fitted("one output" if cls is LSTMRegressor else "three classes")
     _, first = estimator.predict_step(X[:, 1])
     copies = pickle.loads(pickle.dumps(first))
     _, second = estimator.predict_step(X[:, 2], first)
-    for h, c in second:
-        h[...] = c[...] = 7.0
-    for ours, theirs in zip(first, copies, strict=True):
+    for array in arrays_of(second):
+        array[...] = 7
+    for ours, theirs in zip(arrays_of(first), arrays_of(copies), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -259,7 +287,7 @@ def test_a_stream_continues_in_another_process_with_the_same_bits(cls, tmp_path)
     for x_t, predicted in zip(steps, predictions, strict=True):
         y, state = estimator.predict_step(x_t, state)
         np.testing.assert_array_equal(predicted, y)
-    for ours, theirs in zip(state, there, strict=True):
+    for ours, theirs in zip(arrays_of(state), arrays_of(there), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 

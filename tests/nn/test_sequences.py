@@ -42,7 +42,7 @@ def fitted(cls, form="dense", **params):
 
 @cache
 def fitted_once(cls):
-    return fitted(cls)[0]
+    return fitted(cls, linear_skip=0)[0]
 
 
 def reorder(X, order):
@@ -310,26 +310,26 @@ def test_the_number_of_steps_may_differ_between_calls(cls, form):
     assert estimator.t_ == 3 * len(X) + 3 * 11
 
 
-def test_an_estimator_predicts_forms_that_it_was_not_fitted_on(cls):
-    estimator, X, _ = fitted(cls, "missing")
+def test_without_a_linear_part_an_estimator_predicts_forms_that_it_was_not_fitted_on(cls):
+    estimator, X, _ = fitted(cls, "missing", linear_skip=0)
     np.testing.assert_allclose(
         outputs(estimator, without_missing(X)), outputs(estimator, X), rtol=1e-12
     )
 
 
-# Missing steps.
+# Missing steps. A linear part counts them as positions, the LSTM skips them.
 
 
-def test_a_fit_skips_missing_steps(cls):
-    estimator, X, y = fitted(cls, "missing")
-    shorter = quick(cls).fit(without_missing(X), y)
+def test_a_fit_without_a_linear_part_skips_missing_steps(cls):
+    estimator, X, y = fitted(cls, "missing", linear_skip=0)
+    shorter = quick(cls, linear_skip=0).fit(without_missing(X), y)
     np.testing.assert_allclose(estimator.loss_curve_, shorter.loss_curve_, rtol=1e-12)
     np.testing.assert_allclose(outputs(estimator, X), outputs(shorter, X), rtol=1e-10)
 
 
 @settings(max_examples=25)
 @given(present=arrays(bool, (6, 4)).filter(np.any))
-def test_any_pattern_of_missing_steps_equals_the_shorter_sequences(cls, present):
+def test_without_a_linear_part_any_missing_steps_equal_the_shorter_sequences(cls, present):
     estimator = fitted_once(cls)
     X = make_sequences("dense", n_samples=6, n_timesteps=4, seed=1)
     X[~present] = np.nan

@@ -390,14 +390,57 @@ def test_the_observer_gets_copies_of_the_result_so_far():
         assert_same_result(result, run(n_epochs=n_epochs))
 
 
-def test_the_parameters_of_the_best_validation_score_are_kept():
+def validation_set(problem, rows, score):
+    """Return a validation set that only has a score: there is no ridge to mix with."""
+
+    def loss(raw):
+        raise AssertionError("only a ridge needs the loss")
+
+    return ValidationSet(problem.sequences, rows, score, loss, float(len(rows)))
+
+
+def average_after(problem, n_epochs):
+    """Return the moving average of the parameters over the updates of some epochs."""
+    trained = []
+
+    class Recorder(Adam):
+        def update(self, parameters, gradient, learning_rate):
+            super().update(parameters, gradient, learning_rate)
+            trained.append(parameters.copy())
+
+    adam = Recorder(len(problem.parameters), problem.parameters.dtype)
+    run(problem, state=TrainingState(adam, np.random.RandomState(0)), n_epochs=n_epochs)
+    average = problem.parameters
+    for n, parameters in enumerate(trained, start=1):
+        decay = min(0.99, n / (9 + n))
+        average = decay * average + (1 - decay) * parameters
+    return average
+
+
+def test_the_moving_average_of_the_best_validation_score_is_kept():
     problem = Problem()
     scores = iter([0.1, 0.3, 0.2, 0.25])
-    validation = ValidationSet(problem.sequences, problem.rows[:5], lambda raw: next(scores))
+    validation = validation_set(problem, problem.rows[:5], lambda raw: next(scores))
     result = run(problem, validation=validation)
     assert result.state.history.scores == [0.1, 0.3, 0.2, 0.25]
     assert (result.state.history.best_score, result.state.history.best_epoch) == (0.3, 2)
-    assert_array_equal(result.model.parameters, run(problem, n_epochs=2).model.parameters)
+    assert_allclose(result.model.parameters, average_after(problem, 2), rtol=1e-12)
+
+
+def test_training_with_a_validation_set_has_the_updates_of_training_without():
+    problem = Problem()
+    validation = validation_set(problem, problem.rows[:5], lambda raw: 0.0)
+    result, without = run(problem, validation=validation), run(problem)
+    assert result.state.history.losses == without.state.history.losses
+    assert_array_equal(result.state.optimizer.first_moment, without.state.optimizer.first_moment)
+
+
+def test_the_observer_gets_the_moving_average_where_there_is_a_validation_set():
+    problem, observer = Problem(), Observer()
+    validation = validation_set(problem, problem.rows[:5], lambda raw: 0.0)
+    run(problem, observer, validation)
+    for n_epochs, result in enumerate(observer.results, start=1):
+        assert_allclose(result.model.parameters, average_after(problem, n_epochs), rtol=1e-12)
 
 
 def test_the_validation_score_gets_the_raw_outputs_of_its_rows():
@@ -409,7 +452,7 @@ def test_the_validation_score_gets_the_raw_outputs_of_its_rows():
         return 0.0
 
     observer = Observer()
-    run(problem, observer, ValidationSet(problem.sequences, rows, score))
+    run(problem, observer, validation_set(problem, rows, score))
     for raw, result in zip(seen, observer.results, strict=True):
         expected = result.model.raw_outputs(problem.sequences)[rows]
         assert raw.shape == (3, 1)

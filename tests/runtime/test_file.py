@@ -132,6 +132,16 @@ CLASSIFIER_1 = {
     "classes_dtype": "str",
     "multilabel": False,
 }
+# Version 2 adds pooling and the linear part.
+HEADER_2 = {
+    **dict([*HEADER_1.items()][:9]),
+    "format_version": 2,
+    "pooling": ["last", "mean", "max"],
+    "linear_steps": 2,
+    "linear_mean": [1.0],
+    "linear_scale": [4.0],
+    **dict([*HEADER_1.items()][9:]),
+}
 # Gates in the order i, f, g, o. Here i = o = 1 and f = 0, so h = tanh(tanh(x)).
 WEIGHTS_1 = {
     "coefs_0.npy": np.array([[0.0], [0.0], [1.0], [0.0]]),
@@ -139,6 +149,11 @@ WEIGHTS_1 = {
     "coefs_2.npy": np.array([[3.0]]),
     "intercepts_0.npy": np.array([100.0, -100.0, 0.0, 100.0]),
     "intercepts_1.npy": np.array([0.5]),
+}
+WEIGHTS_2 = {
+    **WEIGHTS_1,
+    "coefs_2.npy": np.array([[3.0, 5.0, 7.0]]),
+    "skip.npy": np.array([[20.0, 40.0]]),
 }
 
 
@@ -177,19 +192,42 @@ def test_a_classifier_of_format_1_is_loaded(path):
     np.testing.assert_array_equal(predictor.predict([[[7.0], [0.3]], [[-2.0]]]), ["yes", "no"])
 
 
+def test_a_regressor_of_format_2_is_loaded(path):
+    predictor = runtime.load(write(path, HEADER_2, WEIGHTS_2))
+    predicted = predictor.predict([[[7.0], [0.3]], [[-2.0]]])
+    h = np.tanh(np.tanh([7.0, 0.3, -2.0]))
+    lstm = np.array([3 * h[1] + 5 * (h[0] + h[1]) / 2 + 7 * h[0], (3 + 5 + 7) * h[2]])
+    # Standardised with the mean 1 and the scale 4; a step before the first one has the mean.
+    linear = np.array([20 * 6 / 4 + 40 * -0.7 / 4, 40 * -3 / 4])
+    np.testing.assert_allclose(predicted, 10 + 2 * (lstm + 0.5 + linear), rtol=1e-14)
+
+
+def test_a_file_of_format_2_without_a_linear_part_has_no_weights_of_one(path):
+    header = {**HEADER_2, "linear_steps": 0, "linear_mean": [], "linear_scale": []}
+    weights = {name: array for name, array in WEIGHTS_2.items() if name != "skip.npy"}
+    h = np.tanh(np.tanh(-2.0))
+    predicted = runtime.load(write(path, header, weights)).predict([[[-2.0]]])
+    np.testing.assert_allclose(predicted, [10 + 2 * (15 * h + 0.5)], rtol=1e-14)
+    assert_load_raises(write(path, header, WEIGHTS_2), "missing, twice or too many: 'skip.npy'")
+
+
 def test_save_writes_the_current_version_of_the_format(path):
-    estimator = LSTMRegressor(1, max_iter=1, random_state=0).fit(X[:, :, :1], y)
+    params = {"pooling": ("last", "mean", "max"), "linear_skip": 2}
+    estimator = LSTMRegressor(1, max_iter=1, random_state=0, **params).fit(X[:, :, :1], y)
     runtime.save(estimator, path)
     with np.load(path, allow_pickle=False) as file:
         assert sorted(file) == sorted(
-            ["header.json", *(name.removesuffix(".npy") for name in WEIGHTS_1)]
+            ["header.json", *(name.removesuffix(".npy") for name in WEIGHTS_2)]
         )
         header = json.loads(file["header.json"])
         for number, expected in enumerate(estimator.coefs_):
             assert_same(file[f"coefs_{number}"], expected)
         for number, expected in enumerate(estimator.intercepts_):
             assert_same(file[f"intercepts_{number}"], expected)
-    assert list(header) == list(HEADER_1)
+        assert_same(file["skip"], estimator.skip_coef_[:, :, 0])
+    assert list(header) == list(HEADER_2)
+    assert header["linear_mean"] == estimator.skip_mean_.tolist()
+    assert header["linear_scale"] == estimator.skip_scale_.tolist()
     assert header["format_version"] == FORMAT_VERSION
     assert header["sklstm_version"] == sklstm.__version__
 
@@ -235,7 +273,7 @@ def test_loading_another_kind_of_file_raises(kind, path):
 
 @pytest.mark.slow
 def test_loading_a_truncated_file_raises(path):
-    whole = write(path, HEADER_1, WEIGHTS_1).read_bytes()
+    whole = write(path, HEADER_2, WEIGHTS_2).read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         assert_load_raises(path)
@@ -244,7 +282,7 @@ def test_loading_a_truncated_file_raises(path):
 @pytest.mark.slow
 @pytest.mark.parametrize("flip", [0xFF, 0x01])
 def test_a_damaged_byte_raises_or_changes_no_prediction(flip, path):
-    whole = write(path, HEADER_1, WEIGHTS_1).read_bytes()
+    whole = write(path, HEADER_2, WEIGHTS_2).read_bytes()
     expected = runtime.load(path).predict([[[0.3]]])
     with zipfile.ZipFile(path) as archive:
         starts = [info.header_offset + 30 + len(info.filename) for info in archive.infolist()]
@@ -263,9 +301,9 @@ def test_a_damaged_byte_raises_or_changes_no_prediction(flip, path):
 
 
 def test_loading_a_newer_format_says_to_update(path):
-    header = {"format": "sklstm.runtime", "format_version": 2, "sklstm_version": "3.1", "new": 1}
+    header = {"format": "sklstm.runtime", "format_version": 3, "sklstm_version": "3.1", "new": 1}
     write(path, header, {})
-    assert_load_raises(path, "format version 2, written by sklstm 3.1, .* up to 1: update sklstm")
+    assert_load_raises(path, "format version 3, written by sklstm 3.1, .* up to 2: update sklstm")
 
 
 @pytest.mark.parametrize(
@@ -295,6 +333,25 @@ def test_loading_a_newer_format_says_to_update(path):
         ("hidden_layer_sizes", {"1": 1}),
         ("n_outputs", -1),
         ("bidirectional", 0),
+        ("pooling", "last"),
+        ("pooling", []),
+        ("pooling", ["sum"]),
+        ("pooling", ["last", "last"]),
+        ("pooling", [1]),
+        ("pooling", None),
+        ("linear_steps", -1),
+        ("linear_steps", 2.0),
+        ("linear_steps", True),
+        ("linear_steps", 10**30),
+        ("linear_mean", 1.0),
+        ("linear_mean", []),
+        ("linear_mean", [1.0, 2.0]),
+        ("linear_mean", [float("nan")]),
+        ("linear_scale", [0.0]),
+        ("linear_scale", [-1.0]),
+        ("linear_scale", [float("inf")]),
+        ("linear_scale", ["4"]),
+        ("linear_scale", []),
         ("out_activation", "relu"),
         ("out_activation", "softmax"),
         ("out_activation", {}),
@@ -317,7 +374,7 @@ def test_loading_a_newer_format_says_to_update(path):
     ],
 )
 def test_an_invalid_header_entry_raises(name, value, path):
-    write(path, {**HEADER_1, name: value}, WEIGHTS_1)
+    write(path, {**HEADER_2, name: value}, WEIGHTS_2)
     assert_load_raises(path, rf"{name.replace('_', '.')}|contradict|no 'sklstm\.runtime'")
 
 
@@ -360,7 +417,7 @@ def test_an_invalid_header_of_a_classifier_raises(changes, path):
             "cannot be loaded",
         ),
         (b" " * (1 << 20) + json.dumps(HEADER_1).encode(), "header has more than 1048576 bytes"),
-        (json.dumps({**HEADER_1, "more": 1}).encode(), "missing or unknown: .'more'"),
+        (json.dumps({**HEADER_2, "more": 1}).encode(), "missing or unknown: .'more'"),
         (json.dumps({**HEADER_1, 1: 1}).encode(), "missing or unknown"),
         (json.dumps({"y_scale": 0, **dict([*HEADER_1.items()][:-1])}).encode(), "y_scale"),
         (json.dumps(dict([*HEADER_1.items()][:-1])).encode(), "missing or unknown: .'y_scale'"),
@@ -474,10 +531,10 @@ def test_two_members_of_one_name_raise(name, path):
     assert_load_raises(path, f"twice or too many: '{name}'|not written by")
 
 
-@pytest.mark.parametrize("name", WEIGHTS_1)
+@pytest.mark.parametrize("name", WEIGHTS_2)
 def test_a_missing_member_raises(name, path):
-    weights = {other: array for other, array in WEIGHTS_1.items() if other != name}
-    assert_load_raises(write(path, HEADER_1, weights), f"missing, twice or too many: '{name}'")
+    weights = {other: array for other, array in WEIGHTS_2.items() if other != name}
+    assert_load_raises(write(path, HEADER_2, weights), f"missing, twice or too many: '{name}'")
 
 
 def test_compressed_members_raise(path):

@@ -64,6 +64,8 @@ def assert_same_fit(a, b):
     for ours, theirs in zip([*a.coefs_, *a.intercepts_], [*b.coefs_, *b.intercepts_], strict=True):
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, theirs)
+    for name in ("skip_coef_", "skip_mean_", "skip_scale_"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), strict=True)
     assert a.loss_curve_ == b.loss_curve_
     assert (a.n_iter_, a.t_) == (b.n_iter_, b.t_)
 

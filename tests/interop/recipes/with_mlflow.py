@@ -11,6 +11,7 @@ TRUSTED = [
     "sklstm.nn.model.NumericOutput",
     "sklstm.nn.network.Network",
     "sklstm.nn.optimizers.Adam",
+    "sklstm.nn.recent.RecentSteps",
     "sklstm.nn.training.History",
     "sklstm.nn.training.Progress",
     "sklstm.nn.training.TrainingState",
