@@ -48,7 +48,8 @@ max_grad_norm : float or None, default=1.0
     off.
 tol : float, default=1e-4
     Training has converged when the loss, or the validation score with ``early_stopping``, has not
-    improved by ``tol`` for more than ``n_iter_no_change`` consecutive epochs.
+    improved by ``tol`` for more than ``n_iter_no_change`` consecutive epochs. For the loss, as many
+    epochs as make 30 updates count as one, so that small sets are not given up too early.
 n_iter_no_change : int, default=10
     See ``tol``; with ``np.inf``, training runs for all of ``max_iter``.""",
     "validation_gap": """\

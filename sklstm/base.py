@@ -37,7 +37,7 @@ from sklstm.nn.training import (
     ValidationSet,
     train,
 )
-from sklstm.parameters import LSTMParameters
+from sklstm.parameters import MIN_UPDATES, LSTMParameters
 from sklstm.targets import check_weights
 from sklstm.validation import check_layer_sizes, check_sequences, check_step
 
@@ -194,6 +194,10 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
                 validation = self._validation_set(model, samples_val, scored)
             report.begin()
             settings = self._settings(model, self.max_iter, len(rows))
+            if validation is None:
+                n_updates = -(-len(rows) // settings.batch_size)
+                patience = self.n_iter_no_change * max(1, -(-MIN_UPDATES // n_updates))
+                settings = replace(settings, n_iter_no_change=patience)
             result = self._train(
                 model, state.restarted(), samples, rows, validation, settings, pool, report, start
             )

@@ -15,13 +15,19 @@ from sklstm.nn.sequences import Sequences
 from sklstm.pickling import VersionedEstimator
 from sklstm.validation import check_layer_sizes
 
-__all__ = ["TRAINED_SKIP_RATE", "LSTMParameters"]
+__all__ = ["MIN_UPDATES", "TRAINED_SKIP_RATE", "LSTMParameters"]
 
 # Samples per update with batch_size="auto": a power of two of about an eighth of the samples,
 # between these. Small sets need more updates per epoch than 32 samples per update would give; on
 # the training parts of forecasting sets of 70 to 250 rows, 8 and 16 make errors that are 1.5 %
 # smaller than 32 does.
 MIN_BATCH_SIZE, MAX_BATCH_SIZE = 8, 32
+
+# Updates that an epoch must have to count as one in n_iter_no_change, where the training loss
+# decides when to stop. An epoch of a small set has few, and ten of them say little: with 50 curves,
+# training used to end before it had learned to classify them (accuracy on GunPoint in
+# cross-validation within the training part 0.72, with this rule 0.91).
+MIN_UPDATES = 30
 
 # Learning rate of a linear part that starts from zero, as a fraction of that of the rest: it has
 # many more columns than a hidden state, which would drown the LSTM.
