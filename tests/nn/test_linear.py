@@ -11,7 +11,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from sklstm.nn import AbsoluteError, PinballLoss, SquaredError
-from sklstm.nn.linear import Gram, Ridge, lstm_fraction, mixture, recent_steps, with_ridge
+from sklstm.nn.linear import (
+    _N_DOUBTS,
+    Gram,
+    Ridge,
+    lstm_fraction,
+    mixture,
+    recent_steps,
+    with_ridge,
+)
 from sklstm.nn.network import Network
 from sklstm.nn.prediction import raw_outputs
 from sklstm.nn.recent import RecentSteps
@@ -330,11 +338,11 @@ def fraction_of(target, linear, trained, loss=None, weights=None):
 
 @pytest.mark.parametrize("loss", [SquaredError(), AbsoluteError(), PinballLoss(0.8)])
 @pytest.mark.parametrize("gain", [-0.5, 0.1, 0.5, 1.0])
-def test_the_fraction_minimises_the_loss_with_eight_samples_of_doubt(gain, loss):
+def test_the_fraction_minimises_the_loss_with_some_samples_of_doubt(gain, loss):
     target, linear, trained = draw_outputs(gain)
     weights = np.random.default_rng(1).uniform(0.5, 2, 40)
     grid = np.arange(101) / 100
-    doubt = 8 * np.average(loss.value(target, linear), weights=weights)
+    doubt = _N_DOUBTS * np.average(loss.value(target, linear), weights=weights)
     losses = [
         loss.value(target, linear + f * (trained - linear)) @ weights + doubt * f**2 for f in grid
     ]
@@ -346,7 +354,7 @@ def test_for_the_squared_error_the_fraction_is_that_of_a_shrunk_regression():
     """It is a regression of what the ridge leaves on what the LSTM adds, with a penalty."""
     target, linear, trained = draw_outputs(0.9)
     left, added = target - linear, trained - linear
-    penalty = 8 * (left**2).mean()
+    penalty = _N_DOUBTS * (left**2).mean()
     expected = (left * added).sum() / ((added**2).sum() + penalty)
     assert_allclose(fraction_of(target, linear, trained), expected, atol=0.0051)
 
