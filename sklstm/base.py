@@ -334,9 +334,12 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
         if network.n_recent == 0:
             return model, None
         n_steps = network.n_recent // network.n_features
-        recent = recent_steps(samples.sequences, rows, samples.weights, n_steps, model.dtype)
-        model = replace(model, recent=recent)
-        return self._ridge_start(model, samples, rows, validation_rows, is_validated=is_validated)
+        with np.errstate(all="ignore"):  # what is not finite is found here, or in training
+            recent = recent_steps(samples.sequences, rows, samples.weights, n_steps, model.dtype)
+            model = replace(model, recent=recent)
+            return self._ridge_start(
+                model, samples, rows, validation_rows, is_validated=is_validated
+            )
 
     def _new_model(
         self, form: InputForm, output: Any, dtype: np.dtype, n_recent: int = 0
