@@ -612,6 +612,22 @@ def test_each_step_of_a_stream_is_predicted_as_the_sequence_so_far(linear_skip, 
             assert_allclose(one, expected[j], rtol=1e-9)
 
 
+def test_a_float32_model_rounds_what_it_reads_alike_everywhere(tmp_path):
+    """In fit, in predict, in a stream and in a file, for float64 at a level that costs digits."""
+    X = 1e5 + make_sequences("dense", 60)
+    y = linear_target(X - 1e5)
+    model = LSTMRegressor(4, linear_skip=3, dtype=np.float32, random_state=0).fit(X, y)
+    assert_array_equal(model.predict(X), model.predict(X.astype(np.float32)))
+    runtime.save(model, tmp_path / "model.npz")
+    assert_array_equal(runtime.load(tmp_path / "model.npz").predict(X), model.predict(X))
+    state = None
+    for t in range(X.shape[1]):
+        streamed, state = model.predict_step(X[:, t], state)
+    assert_allclose(streamed, model.predict(X), rtol=1e-5)
+    for other in (X.astype(np.float32), np.asfortranarray(X)):
+        assert_same_fit(LSTMRegressor(**model.get_params()).fit(other, y), model)
+
+
 @pytest.mark.parametrize(
     "params",
     [

@@ -62,6 +62,11 @@ def recent_steps(
         Time steps that the linear part reads.
     dtype : dtype, default=None
         Precision that the sequences are rounded to; None keeps their own.
+
+    Raises
+    ------
+    ValueError
+        If the squares of the features are too large for float64.
     """
     n_features = sequences.n_features
     nothing = RecentSteps(n_steps, np.zeros(n_features), np.ones(n_features))
