@@ -98,10 +98,9 @@ def test_the_validation_score_is_the_score_on_the_given_set(cls, X, y, weights, 
 @both
 def test_the_given_validation_set_does_not_affect_the_updates(cls, X, y):
     others = make_sequences("dense", n_samples=N_VAL, seed=5)
+    params = {"early_stopping": True, "n_iter_no_change": np.inf, "learning_rate_init": 0.1}
     fits = [
-        quick(cls, early_stopping=True, n_iter_no_change=np.inf).fit(
-            X, y, X_val=X_val, y_val=y[:N_VAL]
-        )
+        quick(cls, **params).fit(X, y, X_val=X_val, y_val=y[:N_VAL])
         for X_val in (X[:N_VAL], others)
     ]
     assert fits[0].loss_curve_ == fits[1].loss_curve_

@@ -495,12 +495,14 @@ def test_a_pickle_in_a_file_is_not_executed(path):
         ({"hidden_layer_sizes": [2**31 - 1] * 1000}, 1000),
         ({"n_features": 2**31 - 1}, 1),
         ({"n_outputs": 2**31 - 1, "y_is_1d": False}, 1),
+        ({**HEADER_2, "linear_steps": 2**31 - 1}, 1),
     ],
 )
 def test_a_header_of_a_huge_network_raises_without_allocating(header, n_layers, path):
     shape = (10**9, 10**9)
     names = [f"coefs_{k}.npy" for k in range(2 * n_layers + 1)]
     names += [f"intercepts_{k}.npy" for k in range(n_layers + 1)]
+    names += ["skip.npy"] if "linear_steps" in header else []
     write(path, {**HEADER_1, **header}, dict.fromkeys(names, npy_header(shape)))
     assert_load_raises(path, "should be of shape|contradict")
 
