@@ -100,7 +100,7 @@ def expected_failures(estimator):
     reasons = {}
     if estimator.dropout > 0:
         reasons[WEIGHTS_CHECK] = "each repetition of a row has another dropout mask"
-    if estimator.early_stopping:
+    if estimator.early_stopping is True:
         reasons[WEIGHTS_CHECK] = "repetition changes the last rows"
         reasons |= dict.fromkeys(PARTIAL_FIT_CHECKS, "partial_fit refuses early_stopping")
     if getattr(estimator, "class_weight", None) == "balanced":

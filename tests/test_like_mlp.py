@@ -23,6 +23,7 @@ from sklearn.linear_model import PoissonRegressor
 from sklearn.metrics import mean_poisson_deviance, roc_auc_score
 from sklearn.preprocessing import scale
 from support.data import ESTIMATORS, assert_same_fit, outputs, partial_fit
+from support.plain import PLAIN
 
 from sklstm import LSTMClassifier, LSTMRegressor
 
@@ -66,6 +67,7 @@ def test_fit():
         "beta_2": 0,
         "epsilon": 1e12,
         "random_state": 1,
+        **PLAIN,
     }
     start = LSTMClassifier(**params, learning_rate_init=1e-12).partial_fit(X, y, classes=[0, 1])
     lstm = LSTMClassifier(**params, learning_rate_init=eta * 1e12)
@@ -115,7 +117,7 @@ def test_classification(data, params):
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "absolute_error"])
 def test_regression(loss):
     params = {"learning_rate": "cosine", "learning_rate_init": 0.03, "max_iter": 150}
-    lstm = LSTMRegressor(32, loss=loss, random_state=1, **params)
+    lstm = LSTMRegressor(32, loss=loss, random_state=1, **PLAIN, **params)
     assert lstm.fit(X_reg, y_reg).score(X_reg, y_reg) > 0.98
 
 
@@ -159,6 +161,7 @@ def test_vs_poisson_glm_equivalent():
         n_iter_no_change=np.inf,
         max_iter=400,
         random_state=1,
+        **PLAIN,
     ).fit(X, y, sample_weight=weights)
     assert_allclose(lstm.predict(X), glm.predict(X), rtol=1e-4)
     deviance = mean_poisson_deviance(y, glm.predict(X), sample_weight=weights)
@@ -237,6 +240,7 @@ def test_partial_fit_classification(data, params):
 @pytest.mark.parametrize("params", CONTINUED, ids=["plain", "dropout", "cosine", "adaptive"])
 def test_partial_fit_regression(params):
     params = {"max_iter": 15, "batch_size": len(X_reg), "learning_rate_init": 0.05} | params
+    params["early_stopping"] = False
     lstm = LSTMRegressor(8, random_state=1, **params).fit(X_reg, y_reg)
     parts = LSTMRegressor(8, random_state=1, **params)
     for _ in range(lstm.n_iter_):
@@ -289,7 +293,8 @@ def test_verbose(cls, capsys):
 @both
 def test_early_stopping(cls):
     X, y, tol = X_binary[:100], y_binary[:100], 0.2
-    lstm = cls(8, tol=tol, max_iter=300, early_stopping=True, random_state=0).fit(X, y)
+    params = {"tol": tol, "max_iter": 300, "linear_skip": 0, "random_state": 0}
+    lstm = cls(8, early_stopping=True, **params).fit(X, y)
     assert lstm.n_iter_ < 300
     assert lstm.best_loss_ is None
     scores = lstm.validation_scores_
@@ -298,7 +303,7 @@ def test_early_stopping(cls):
     assert lstm.best_validation_score_ + tol > scores[-2]
     assert lstm.best_validation_score_ + tol > scores[-1]
 
-    lstm = cls(8, tol=tol, max_iter=300, random_state=0).fit(X, y)
+    lstm = cls(8, early_stopping=False, **params).fit(X, y)
     assert lstm.validation_scores_ is None
     assert lstm.best_validation_score_ is None
     assert lstm.best_loss_ is not None
@@ -417,7 +422,8 @@ def test_nonfinite_params(max_grad_norm):
     # The activations of the MLP overflow; the gates of an LSTM saturate.
     rng = np.random.default_rng(0)
     X = np.finfo(np.float64).max * rng.uniform(size=(10, 2))
-    lstm = LSTMRegressor(4, max_grad_norm=max_grad_norm, max_iter=5, random_state=0)
+    params = {"max_iter": 5, "random_state": 0, **PLAIN}
+    lstm = LSTMRegressor(4, max_grad_norm=max_grad_norm, **params)
     lstm.fit(X, rng.standard_normal(10))
     assert all(np.isfinite(W).all() for W in [*lstm.coefs_, *lstm.intercepts_])
     assert np.isfinite(lstm.predict(X)).all()
@@ -460,6 +466,7 @@ def test_robust_losses_ignore_an_outlier(loss):
     X = np.random.default_rng(0).standard_normal((60, 6, 2))
     y = X.sum(axis=(1, 2))
     params = {"loss": loss, "n_iter_no_change": np.inf, "max_iter": 100, "random_state": 0}
+    params |= PLAIN
     spoiled = np.r_[1e5, y[1:]]
     for target in (y, spoiled):
         lstm = LSTMRegressor(4, **params).fit(X, target)
