@@ -37,7 +37,7 @@ from sklstm.nn.training import (
     ValidationSet,
     train,
 )
-from sklstm.parameters import MIN_UPDATES, LSTMParameters
+from sklstm.parameters import LSTMParameters
 from sklstm.targets import check_weights
 from sklstm.validation import check_layer_sizes, check_sequences, check_step
 
@@ -70,11 +70,6 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
     def _class_weights(self, target: NDArray[Any], output: Any) -> Floats | float:
         """Return the weights that the samples have for their class, of shape (n_samples,)."""
         return 1.0
-
-    @property
-    @abstractmethod
-    def _skip_rate(self) -> float:
-        """Learning rate of the linear part, as a fraction of that of the rest."""
 
     def _standardized(self, output: Any, target: NDArray[Any], weights: Floats) -> Any:
         """Return the output with a scale that suits the target of the first call."""
@@ -193,11 +188,12 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
                 scored = validation_rows if samples_val is samples else None
                 validation = self._validation_set(model, samples_val, scored)
             report.begin()
-            settings = self._settings(model, self.max_iter, len(rows))
-            if validation is None:
-                n_updates = -(-len(rows) // settings.batch_size)
-                patience = self.n_iter_no_change * max(1, -(-MIN_UPDATES // n_updates))
-                settings = replace(settings, n_iter_no_change=patience)
+            settings = self._settings(
+                self._make_loss(model.output),
+                self.max_iter,
+                len(rows),
+                is_validated=validation is not None,
+            )
             result = self._train(
                 model, state.restarted(), samples, rows, validation, settings, pool, report, start
             )
@@ -239,7 +235,9 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
             rows = np.arange(len(samples.sequences))
             if is_new:
                 model, _ = self._start(model, samples, rows, np.arange(0), is_validated=False)
-            settings = self._settings(model, 1, len(rows))
+            settings = self._settings(
+                self._make_loss(model.output), 1, len(rows), is_validated=False
+            )
             report = EpochReport(self)
             result = self._train(model, state, samples, rows, None, settings, pool, report)
             self._model, self._training = result.model, result.state
@@ -268,7 +266,7 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
         if model is None:
             with np.errstate(all="ignore"):
                 output = self._standardized(output, target, weights)
-            n_recent = self._n_recent(sequences) * form.n_features
+            n_recent = self._n_recent(sequences, float(weights.sum())) * form.n_features
             model, state = self._new_model(form, output, dtype, n_recent)
         else:
             self._check_same_network(model.network)
@@ -373,27 +371,6 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
                 f"training has {model.output.activation!r}. Set warm_start=False and call fit to "
                 "start again."
             )
-
-    def _settings(self, model: Model, n_epochs: int, n_samples: int) -> Settings:
-        return Settings(
-            loss=self._make_loss(model.output),
-            n_epochs=n_epochs,
-            max_iter=self.max_iter,
-            batch_size=self._n_in_batch(n_samples),
-            alpha=self.alpha,
-            max_grad_norm=self.max_grad_norm,
-            shuffle=self.shuffle,
-            dropout=self.dropout,
-            recurrent_dropout=self.recurrent_dropout,
-            learning_rate=self.learning_rate,
-            learning_rate_init=self.learning_rate_init,
-            beta_1=self.beta_1,
-            beta_2=self.beta_2,
-            epsilon=self.epsilon,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            skip_rate=self._skip_rate,
-        )
 
     def _train(
         self,

@@ -10,12 +10,14 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from sklstm.nn.head import POOLINGS
+from sklstm.nn.losses import Loss
 from sklstm.nn.network import Network
 from sklstm.nn.sequences import Sequences
+from sklstm.nn.training import Settings
 from sklstm.pickling import VersionedEstimator
 from sklstm.validation import check_layer_sizes
 
-__all__ = ["MIN_UPDATES", "TRAINED_SKIP_RATE", "LSTMParameters"]
+__all__ = ["TRAINED_SKIP_RATE", "LSTMParameters"]
 
 # Samples per update with batch_size="auto": a power of two of about an eighth of the samples,
 # between these. Small sets need more updates per epoch than 32 samples per update would give; on
@@ -181,11 +183,14 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
             )
         return names
 
-    def _n_recent(self, sequences: Sequences) -> int:
-        """Return how many time steps the linear part of a new model reads."""
+    def _n_recent(self, sequences: Sequences, total_weight: float) -> int:
+        """Return how many time steps the linear part of a new model reads.
+
+        A weight of 2 counts as two samples.
+        """
         if self.linear_skip != "auto":
             return int(self.linear_skip)
-        n_columns = min(MAX_LINEAR_COLUMNS, len(sequences) // 2)
+        n_columns = int(min(MAX_LINEAR_COLUMNS, total_weight // 2))
         return min(sequences.n_timesteps, n_columns // sequences.n_features)
 
     def _n_in_batch(self, n_samples: int) -> int:
@@ -220,3 +225,36 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
                     f"{name} is now {now}, but the network to continue training was made with "
                     f"{name}={before}. Set warm_start=False and call fit to start again."
                 )
+
+    @property
+    @abstractmethod
+    def _skip_rate(self) -> float:
+        """Learning rate of the linear part, as a fraction of that of the rest."""
+
+    def _settings(
+        self, loss: Loss, n_epochs: int, n_samples: int, *, is_validated: bool
+    ) -> Settings:
+        """Return how to train on some samples."""
+        batch_size, patience = self._n_in_batch(n_samples), self.n_iter_no_change
+        if not is_validated:
+            n_updates = -(-n_samples // batch_size)
+            patience *= max(1, -(-MIN_UPDATES // n_updates))
+        return Settings(
+            loss=loss,
+            n_epochs=n_epochs,
+            max_iter=self.max_iter,
+            batch_size=batch_size,
+            alpha=self.alpha,
+            max_grad_norm=self.max_grad_norm,
+            shuffle=self.shuffle,
+            dropout=self.dropout,
+            recurrent_dropout=self.recurrent_dropout,
+            learning_rate=self.learning_rate,
+            learning_rate_init=self.learning_rate_init,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
+            tol=self.tol,
+            n_iter_no_change=patience,
+            skip_rate=self._skip_rate,
+        )

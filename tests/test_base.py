@@ -285,11 +285,23 @@ def stops_after(scores, tol, n_iter_no_change):
 def test_training_stops_after_n_iter_no_change_epochs_without_progress(
     cls, X, y, early_stopping, tol, n_iter_no_change
 ):
-    params = {"max_iter": 300, "early_stopping": early_stopping, "learning_rate_init": 0.03}
-    estimator = quick(cls, tol=tol, n_iter_no_change=n_iter_no_change, **params).fit(X, y)
+    # An epoch has at least 30 updates, so that each counts as one.
+    params = {"max_iter": 300, "early_stopping": early_stopping, "learning_rate_init": 0.01}
+    estimator = quick(cls, batch_size=1, tol=tol, n_iter_no_change=n_iter_no_change, **params).fit(
+        X, y
+    )
     scores = estimator.validation_scores_ if early_stopping else np.negative(estimator.loss_curve_)
     assert 1 < estimator.n_iter_ < 300
     assert len(scores) == estimator.n_iter_ == stops_after(scores, tol, n_iter_no_change)
+
+
+@pytest.mark.parametrize(("batch_size", "n_updates"), [(10, 3), (5, 6), (1, 30)])
+def test_as_many_epochs_as_make_30_updates_count_as_one(cls, batch_size, n_updates):
+    X = make_sequences("dense", n_samples=30)
+    y = make_target(cls, X)
+    params = {"tol": 1e6, "n_iter_no_change": 2, "max_iter": 100, "early_stopping": False}
+    estimator = quick(cls, batch_size=batch_size, **params).fit(X, y)
+    assert estimator.n_iter_ == 1 + 2 * (30 // n_updates) + 1
 
 
 def test_an_infinite_n_iter_no_change_never_stops_training(cls, X, y):
@@ -511,7 +523,10 @@ def test_weights_of_one_equal_no_weights(cls, X, y):
 
 def test_only_the_ratio_of_weights_matters_without_a_ridge(cls, X, y):
     weights = np.linspace(1, 2, len(X))
-    fits = [quick(cls, linear_skip=0, alpha=0).fit(X, y, sample_weight=scale * weights) for scale in (1, 1e6)]
+    fits = [
+        quick(cls, linear_skip=0, alpha=0).fit(X, y, sample_weight=scale * weights)
+        for scale in (1, 1e6)
+    ]
     np.testing.assert_allclose(outputs(fits[0], X), outputs(fits[1], X), rtol=1e-9)
 
 
@@ -572,7 +587,9 @@ def test_an_interrupted_fit_with_early_stopping_keeps_the_best_weights(cls, X, y
     params = {"early_stopping": True, "validation_fraction": 0.3, "validation_split": "last"}
     interrupt(monkeypatch, Trainer, "epoch", call=6)
     with pytest.warns(UserWarning, match="interrupted"):
-        estimator = quick(cls, linear_skip=0, max_iter=50, learning_rate_init=0.1, **params).fit(X, y)
+        estimator = quick(cls, linear_skip=0, max_iter=50, learning_rate_init=0.1, **params).fit(
+            X, y
+        )
     assert len(estimator.validation_scores_) == estimator.n_iter_ == 5
     assert estimator.score(X[-9:], y[-9:]) == pytest.approx(max(estimator.validation_scores_))
 

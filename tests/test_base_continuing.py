@@ -31,7 +31,7 @@ OPTIONS = {
     "bidirectional": {"bidirectional": True, "hidden_layer_sizes": (4, 3)},
     "cosine": {"learning_rate": "cosine"},
     # Settings that reduce the learning rate twice.
-    "adaptive": {"learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1},
+    "adaptive": {"learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1, "batch_size": 1},
     "float32": {"dtype": "float32"},
     "all": {
         "dropout": 0.3,
@@ -41,6 +41,7 @@ OPTIONS = {
         "learning_rate": "adaptive",
         "tol": 10.0,
         "n_iter_no_change": 1,
+        "batch_size": 1,
         "alpha": 0.1,
     },
 }
@@ -164,6 +165,7 @@ def test_warm_start_continues_the_random_numbers_of_dropout(cls):
 def test_warm_start_resets_progress_and_learning_rate(cls, early_stopping, learning_rate):
     y = make_target(cls, X)
     params = {"tol": 10.0, "n_iter_no_change": 2, "max_iter": 100, "learning_rate_init": 1e-5}
+    params["batch_size"] = 1  # 30 updates: each epoch counts as one
     estimator = quick(
         cls, warm_start=True, early_stopping=early_stopping, learning_rate=learning_rate, **params
     ).fit(X, y)

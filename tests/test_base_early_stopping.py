@@ -164,7 +164,9 @@ def test_the_target_is_standardised_by_the_training_set_only():
     y = make_target(LSTMRegressor, X)
     estimator = quick(LSTMRegressor, linear_skip=0, early_stopping=True, n_iter_no_change=np.inf)
     losses = estimator.fit(X, y, X_val=X[:5], y_val=1000 * y[:5]).loss_curve_
-    assert losses == quick(LSTMRegressor, linear_skip=0, n_iter_no_change=np.inf).fit(X, y).loss_curve_
+    assert (
+        losses == quick(LSTMRegressor, linear_skip=0, n_iter_no_change=np.inf).fit(X, y).loss_curve_
+    )
 
 
 @both

@@ -80,7 +80,7 @@ def test_a_cosine_learning_rate_restarts_every_max_iter_epochs(cls):
 def test_an_adaptive_learning_rate_is_reduced_instead_of_stopping(cls, early_stopping):
     y = make_target(cls, X)
     params = {"learning_rate_init": 0.05, "early_stopping": early_stopping, "max_iter": 500}
-    params |= {"tol": 0.02, "n_iter_no_change": 2}
+    params |= {"tol": 0.02, "n_iter_no_change": 2, "batch_size": 1}
     constant = quick(cls, **params).fit(X, y)
     estimator = quick(cls, learning_rate="adaptive", **params).fit(X, y)
 
@@ -106,6 +106,7 @@ def test_an_adaptive_learning_rate_is_reduced_instead_of_stopping(cls, early_sto
 def test_an_adaptive_learning_rate_starts_again_with_each_fit():
     y = make_target(LSTMRegressor, X)
     params = {"learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1, "max_iter": 4}
+    params["batch_size"] = 1  # 30 updates: each epoch counts as one
     estimator = quick(LSTMRegressor, learning_rate_init=0.02, warm_start=True, **params)
     estimator.fit(X, y).fit(X, y)
     np.testing.assert_allclose(
@@ -118,8 +119,9 @@ def test_an_adaptive_learning_rate_starts_again_with_each_fit():
 def test_learning_rate_curve_holds_the_rates_of_the_updates(cls, schedule):
     y = make_target(cls, X)
     params = {"learning_rate_init": 0.05, "tol": 10.0, "n_iter_no_change": 1, "max_iter": 7}
+    params["batch_size"] = 1  # 30 updates: each epoch counts as one
     scheduled = quick(cls, learning_rate=schedule, **params).fit(X, y)
-    by_hand = quick(cls)
+    by_hand = quick(cls, batch_size=1)
     for rate in scheduled.learning_rate_curve_:
         partial_fit(by_hand.set_params(learning_rate_init=rate), X, y)
     assert len(set(scheduled.learning_rate_curve_)) > 2
@@ -241,7 +243,9 @@ def test_weights_equal_repetition_for_each_loss(loss, normalize_y):
     y = make_target_for(loss, X)
     weights = np.arange(len(X)) % 4
     params = {"batch_size": 100, "max_iter": 20, "normalize_y": normalize_y, "bidirectional": True}
-    weighted = quick(LSTMRegressor, linear_skip=0, **params, **loss).fit(X, y, sample_weight=weights)
+    weighted = quick(LSTMRegressor, linear_skip=0, **params, **loss).fit(
+        X, y, sample_weight=weights
+    )
     repeated = quick(LSTMRegressor, linear_skip=0, **params, **loss)
     repeated.fit(X.repeat(weights, axis=0), y.repeat(weights))
     np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-9)
@@ -328,7 +332,9 @@ def test_early_stopping_scores_by_the_deviance_of_the_loss(loss):
     y = make_target_for(loss, X)
     Y = np.column_stack([y, y[::-1]])
     params = {"early_stopping": True, "validation_fraction": 0.3, "max_iter": 30}
-    estimator = quick(LSTMRegressor, linear_skip=0, learning_rate_init=0.02, **params, **loss).fit(X, Y)
+    estimator = quick(LSTMRegressor, linear_skip=0, learning_rate_init=0.02, **params, **loss).fit(
+        X, Y
+    )
     predicted, true = estimator.predict(X)[-9:], Y[-9:]
 
     def deviance(predicted):

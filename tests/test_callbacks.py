@@ -146,7 +146,9 @@ def test_callbacks_do_not_change_any_bit(cls, y, early_stopping):
 @needs_callbacks
 def test_a_converged_fit_reports_only_its_epochs(cls, y):
     recorder = Recorder()
-    estimator = quick(cls, max_iter=50, tol=10.0, n_iter_no_change=2).set_callbacks(recorder)
+    estimator = quick(cls, batch_size=1, max_iter=50, tol=10.0, n_iter_no_change=2).set_callbacks(
+        recorder
+    )
     estimator.fit(X, y)
     assert estimator.n_iter_ == len(recorder.predictions) == 4
     assert recorder.events[-2:] == [("end", "fit", 0), ("teardown", "fit", 0)]
@@ -187,7 +189,9 @@ def test_a_stopped_fit_with_early_stopping_keeps_the_best_weights(cls, y):
     sets = {"X_val": X[:8], "y_val": y[:8]}
     params = {"early_stopping": True, "learning_rate_init": 0.3, "n_iter_no_change": np.inf}
     estimator = (
-        quick(cls, linear_skip=0, max_iter=50, **params).set_callbacks(Recorder(stop_at=9)).fit(X, y, **sets)
+        quick(cls, linear_skip=0, max_iter=50, **params)
+        .set_callbacks(Recorder(stop_at=9))
+        .fit(X, y, **sets)
     )
     assert estimator.n_iter_ == 10
     assert estimator.best_iter_ < 10

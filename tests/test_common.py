@@ -12,7 +12,7 @@ from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 # differences that rounding makes in sums of another order, and after hundreds of steps they exceed
 # seven digits. scikit-learn too checks its MLP with less than the default max_iter. The 27 rows of
 # the check of weights are one batch; in smaller batches, repetition is another computation.
-FEW_STEPS = {"learning_rate_init": 0.01, "max_iter": 50}
+FEW_STEPS = {"learning_rate_init": 0.01, "max_iter": 50, "batch_size": 32}
 
 # A large fraction, since some of the checks have few rows.
 STOPPED = {"early_stopping": True, "validation_fraction": 0.3}
@@ -20,7 +20,7 @@ STOPPED = {"early_stopping": True, "validation_fraction": 0.3}
 # Every option is used in one of these.
 LSTMS = [
     *(
-        estimator(**FEW_STEPS, **params)
+        estimator(**FEW_STEPS | params)
         for estimator in (LSTMRegressor, LSTMClassifier)
         for params in (
             {},

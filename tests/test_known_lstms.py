@@ -333,6 +333,7 @@ def sine_regressor(**params):
         tol=0,
         n_iter_no_change=np.inf,
         random_state=0,
+        **PLAIN,
         **params,
     )
 

@@ -387,7 +387,9 @@ def test_to_torch_of_layers_of_unequal_size_raises():
 def test_exporting_a_linear_part_or_pooling_raises(write, framework, params, required):
     for cls, y in ((LSTMRegressor, NUMBERS), (LSTMClassifier, CLASSES)):
         model = plain(cls, **params).fit(X, y)
-        with pytest.raises(ValueError, match=rf"weights for {framework} .* with {required} or use to_onnx"):
+        with pytest.raises(
+            ValueError, match=rf"weights for {framework} .* with {required} or use to_onnx"
+        ):
             write(model)
 
 

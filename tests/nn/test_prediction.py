@@ -56,7 +56,9 @@ def assert_equal_predictions(ours, theirs, rtol=1e-12):
 
 def arrays_of(state):
     """Return all arrays of a state, which is a tuple of arrays and tuples."""
-    return sum((arrays_of(part) for part in state), []) if isinstance(state, tuple) else [state]
+    if isinstance(state, tuple):
+        return [array for part in state for array in arrays_of(part)]
+    return [state]
 
 
 def floats_of(state):
