@@ -171,6 +171,7 @@ def test_each_batch_has_new_dropout_masks(cls):
     assert len(set(estimator.loss_curve_)) == 4
 
 
+@pytest.mark.slow
 def test_dropout_reduces_overfitting_of_noise():
     rng = np.random.RandomState(0)
     noise, y = rng.normal(size=(24, 4, 2)), rng.normal(size=24)
@@ -303,6 +304,7 @@ def test_poisson_predictions_are_positive_and_have_the_mean_of_the_target(normal
     assert estimator.score(X, y) > 0.5
 
 
+@pytest.mark.slow
 def test_absolute_error_and_huber_are_robust_to_outliers():
     rng = np.random.RandomState(0)
     X = rng.normal(size=(200, 4, 1))

@@ -77,6 +77,7 @@ def test_a_loss_curve_display_of_another_estimator_raises():
         LossCurveDisplay.from_estimator(LinearRegression().fit(X[:, 0], X[:, 0, 0]))
 
 
+@pytest.mark.slow
 def test_only_drawing_needs_matplotlib():
     code = (
         "import sys; sys.modules['matplotlib'] = sys.modules['matplotlib.pyplot'] = None\n"

@@ -8,6 +8,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
+from support.plain import PLAIN
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.nn import SquaredError, lstm, lstm_cell

@@ -40,6 +40,7 @@ else:
 """)
 
 
+@pytest.mark.slow
 def test_importing_sklstm_imports_no_dependency():
     run_python("""
 import sys

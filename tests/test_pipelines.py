@@ -63,6 +63,7 @@ def test_cross_validation_on_a_raw_series_gives_good_scores(cls):
     assert scores[-1] > 0.8
 
 
+@pytest.mark.slow
 def test_a_grid_search_finds_the_window_size():
     search = GridSearchCV(
         forecaster(max_iter=40),
@@ -149,6 +150,7 @@ def test_a_transformed_target_can_have_two_outputs():
     assert transformed.fit(SERIES, both_series).predict(SERIES).shape == (120, 2)
 
 
+@pytest.mark.slow
 def test_stacking_with_a_linear_model_gives_a_good_score():
     lags = make_pipeline(SlidingWindow(4, padding="edge", flatten=True), Ridge())
     stack = StackingRegressor([("lstm", forecaster(max_iter=40)), ("lags", lags)], Ridge(), cv=3)

@@ -178,6 +178,7 @@ def test_mlflow_logs_and_loads_the_model(run):
 # Tools that need a 2-D X.
 
 
+@pytest.mark.slow
 def test_permutation_importance_ranks_the_last_lag_first(run):
     recipe = run("with_permutation_importance.py", "sklearn")
     names = [f"sunspots_lag{lag}" for lag in range(12, 0, -1)]

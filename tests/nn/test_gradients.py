@@ -245,6 +245,7 @@ def test_gradient_equals_finite_differences(loss, n_outputs, hidden, kind):
     assert_gradient(problem.gradient, problem.finite_differences, rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 def test_bidirectional_gradient_equals_finite_differences(loss):
     """For every loss; no difference spans a kink of the loss."""

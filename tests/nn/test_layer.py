@@ -353,6 +353,7 @@ def test_forward_equals_the_reference(lengths, n_inputs, n_units, dropping, seed
         assert_allclose(buffers.c_last[:, j], last_c, **close)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     lengths=lengths_of_batches,

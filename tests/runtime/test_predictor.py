@@ -92,6 +92,7 @@ def test_predict_step_equals_the_estimator(task, dtype, tmp_path):
             np.testing.assert_array_equal(actual[0], expected[0])
 
 
+@pytest.mark.slow
 @given(
     n_units=st.lists(st.integers(1, 5), min_size=1, max_size=3),
     n_features=st.integers(1, 3),

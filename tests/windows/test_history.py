@@ -239,6 +239,7 @@ def windows_of_panel(panel, **params):
     return windows_of_each(series, panel["store"], window_size=4, **params)
 
 
+@pytest.mark.slow
 @given(
     stores=st.lists(st.sampled_from("abc"), min_size=20, max_size=20),
     n_train=st.integers(1, 19),

@@ -114,6 +114,7 @@ def test_integers_become_floats_only_for_nan_padding(dtype):
 # Panels of several series.
 
 
+@pytest.mark.slow
 @given(
     groups=st.lists(st.integers(0, 3), min_size=1, max_size=15),
     window_size=st.integers(1, 6),
