@@ -126,13 +126,15 @@ def test_a_weight_of_two_counts_like_the_sample_given_twice():
         assert_allclose(weighted, repeated, rtol=1e-7)
 
 
-@pytest.mark.parametrize("level", [1e6, -1e6])
-def test_a_target_with_a_large_level_keeps_its_digits(level):
+@pytest.mark.parametrize("normalize_y", [False, True])
+@pytest.mark.parametrize("level", [1e6, -1e9])
+def test_a_target_with_a_large_level_keeps_its_digits(level, normalize_y):
+    """As many as the target itself has at that level."""
     X = make_sequences("dense", 60)
     y = linear_target(X)
-    model = LSTMRegressor(4, linear_skip=3, **FROZEN)
+    model = LSTMRegressor(4, linear_skip=3, normalize_y=normalize_y, **FROZEN)
     near, far = (model.fit(X, target).predict(X) for target in (y, y + level))
-    assert_allclose(far - level, near, rtol=0, atol=1e-7)
+    assert_allclose(far - level, near, rtol=0, atol=1e-14 * abs(level))
 
 
 def test_features_with_a_large_level_keep_their_digits():
