@@ -30,7 +30,7 @@ alpha : float, default=1e-4
     Strength of the L2 penalty ``alpha * |W|^2 / (2 * n_samples)`` on all weights except biases.
 batch_size : int or "auto", default="auto"
     Samples per update; "auto" is a power of two of about an eighth of the samples, at least 8
-    and at most 32.
+    and at most 32; up to 32 samples are one batch.
 learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
     How the step size changes from epoch to epoch. "constant": not at all. "adaptive": it is
     divided by five whenever training would otherwise have converged, see ``tol``, until it is

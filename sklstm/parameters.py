@@ -22,7 +22,8 @@ __all__ = ["TRAINED_SKIP_RATE", "LSTMParameters"]
 # Samples per update with batch_size="auto": a power of two of about an eighth of the samples,
 # between these. Small sets need more updates per epoch than 32 samples per update would give; on
 # the training parts of forecasting sets of 70 to 250 rows, 8 and 16 make errors that are 1.5 %
-# smaller than 32 does.
+# smaller than 32 does. Samples that fit into one batch are one batch, so that a weight of two is
+# exactly the sample given twice.
 MIN_BATCH_SIZE, MAX_BATCH_SIZE = 8, 32
 
 # Updates that an epoch must have to count as one in n_iter_no_change, where the training loss
@@ -41,6 +42,11 @@ MIN_SAMPLES_TO_STOP_EARLY = 50
 # Most columns that linear_skip="auto" reads: the cost of the ridge grows with their third power,
 # 0.1 s for 512 and 8 s for 3,200. There are also at least two samples for each column.
 MAX_LINEAR_COLUMNS = 512
+
+
+# Below this bound on the number of columns, that is below 32 samples, linear_skip="auto" is 0: a
+# ridge on so few samples says little, and its residuals are fitted to the last digit.
+MIN_LINEAR_COLUMNS = 16
 
 
 class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
@@ -191,11 +197,15 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         if self.linear_skip != "auto":
             return int(self.linear_skip)
         n_columns = int(min(MAX_LINEAR_COLUMNS, total_weight // 2))
+        if n_columns < MIN_LINEAR_COLUMNS:
+            return 0
         return min(sequences.n_timesteps, n_columns // sequences.n_features)
 
     def _n_in_batch(self, n_samples: int) -> int:
         if self.batch_size != "auto":
             return int(self.batch_size)
+        if n_samples <= MAX_BATCH_SIZE:
+            return MAX_BATCH_SIZE
         power = 1 << max(0, (n_samples // 8).bit_length() - 1)
         return min(max(power, MIN_BATCH_SIZE), MAX_BATCH_SIZE)
 
@@ -238,7 +248,8 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         batch_size, patience = self._n_in_batch(n_samples), self.n_iter_no_change
         if not is_validated:
             n_updates = -(-n_samples // batch_size)
-            patience *= max(1, -(-MIN_UPDATES // n_updates))
+            if n_updates > 1:  # the loss of full batches is not noisy
+                patience *= max(1, -(-MIN_UPDATES // n_updates))
         return Settings(
             loss=loss,
             n_epochs=n_epochs,

@@ -71,13 +71,14 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     linear_skip : int or "auto", default="auto"
         Number of time steps of the linear part [4]_, counted from the end of a sequence; 0 for
         none. "auto" is all steps of the samples of the first fit, as long as there are at most 512
-        columns and two samples for each column. A step that is missing or absent counts as the
-        mean of the training samples. For all losses but "poisson" the linear part is a ridge
-        regression on the training samples, whose penalty minimises generalised cross-validation;
-        for other losses than the squared error its intercept is moved to fit the loss. It is not
-        trained further. Without a validation set the LSTM learns what the ridge leaves over. With
-        one, see ``early_stopping``. For "poisson" the linear part starts at zero and is trained
-        with a third of the learning rate.
+        columns and twice as many samples as columns; 0 below 32 samples. A weight of 2 counts as
+        two samples, so weights that sum to 1 leave no linear part: scale them to a mean of 1. A
+        step that is missing or absent counts as the mean of the training samples. For all losses
+        but "poisson" the linear part is a ridge regression on the training samples, whose penalty
+        minimises generalised cross-validation; for other losses than the squared error its
+        intercept is moved to fit the loss. It is not trained further. Without a validation set the
+        LSTM learns what the ridge leaves over. With one, see ``early_stopping``. For "poisson" the
+        linear part starts at zero and is trained with a third of the learning rate.
     loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
             default="squared_error"
         The loss. "squared_error" is half the squared error; the prediction is the mean.

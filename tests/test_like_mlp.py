@@ -107,7 +107,8 @@ def test_fit():
 @pytest.mark.parametrize("data", CLASSIFICATION)
 def test_classification(data, params):
     X, y = CLASSIFICATION[data]
-    lstm = LSTMClassifier(16, max_iter=50, random_state=1, **params).fit(X[:150], y[:150])
+    lstm = LSTMClassifier(16, max_iter=50, random_state=1, **params, **PLAIN)
+    lstm.fit(X[:150], y[:150])
     assert lstm.score(X[:150], y[:150]) > 0.95
     predicted = lstm.predict(X[150:])
     assert (predicted.shape, predicted.dtype.kind) == ((50,), "i")

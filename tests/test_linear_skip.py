@@ -214,10 +214,11 @@ def test_classes_start_from_zero_and_train_the_linear_part():
 @pytest.mark.parametrize(
     ("n_samples", "n_timesteps", "n_features", "n_steps"),
     [
-        (20, 5, 2, 5),  # ten columns, two samples for each
-        (19, 5, 2, 4),  # nine columns at most
-        (9, 5, 2, 2),
-        (3, 5, 2, None),  # not one step
+        (40, 10, 2, 10),  # twenty columns, two samples for each
+        (39, 10, 2, 9),  # nineteen columns at most
+        (32, 5, 4, 4),
+        (31, 5, 2, None),  # too few samples
+        (40, 5, 21, None),  # not one step
         (60, 300, 1, 30),
         (1200, 300, 2, 256),
         (1100, 600, 1, 512),

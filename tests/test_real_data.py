@@ -10,6 +10,7 @@ from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from support.plain import PLAIN
 from support.real_data import load_italy_power_demand, load_spoken_digits
 
 from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
@@ -70,7 +71,9 @@ def test_italy_power_demand_is_better_than_logistic_regression():
     X, y, X_test, y_test = load_italy_power_demand()
     logistic = make_pipeline(StandardScaler(), LogisticRegression()).fit(X[:, :, 0], y)
     scores = [
-        LSTMClassifier(16, max_iter=120, random_state=seed).fit(X, y).score(X_test, y_test)
+        LSTMClassifier(16, batch_size=32, max_iter=120, random_state=seed, **PLAIN)
+        .fit(X, y)
+        .score(X_test, y_test)
         for seed in range(5)
     ]
     assert np.mean(scores) >= 0.963
@@ -87,7 +90,7 @@ def test_quantiles_of_power_demand_hold_on_test_days(quantile):
     fractions = [
         np.mean(
             test[:, -1, 0]
-            < LSTMRegressor(8, random_state=seed, **params)
+            < LSTMRegressor(8, random_state=seed, **params, **PLAIN)
             .fit(train[:, :-6], train[:, -1, 0])
             .predict(test[:, :-6])
         )
