@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklstm._docstrings import with_shared_parts
 from sklstm.base import BaseLSTM
 from sklstm.nn.cell import Floats
-from sklstm.nn.linear import Gram, LinearStart, Ridge, with_ridge
+from sklstm.nn.linear import Gram, LinearStart, Ridge, weights_of_complete, with_ridge
 from sklstm.nn.losses import (
     INVERSE_LINKS,
     AbsoluteError,
@@ -73,7 +73,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         none. "auto" is all steps of the samples of the first fit, as long as there are at most 512
         columns and twice as many samples as columns; 0 below 32 samples. A weight of 2 counts as
         two samples, so weights that sum to 1 leave no linear part: scale them to a mean of 1. A
-        step that is missing or absent counts as the mean of the training samples. For all losses
+        step that is missing or absent counts as the mean of the training samples; up to a sixth of
+        the samples, such as the first rows of a series, are left out of the ridge for that reason.
+        For all losses
         but "poisson" the linear part is a ridge regression on the training samples, whose penalty
         minimises generalised cross-validation; for other losses than the squared error its
         intercept is moved to fit the loss. It is not trained further. Without a validation set the
@@ -343,7 +345,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     ) -> tuple[Model, LinearStart | None]:
         if self.loss == "poisson" or model.recent is None:
             return model, None
-        sequences, weights, recent = samples.sequences, samples.weights, model.recent
+        sequences, recent = samples.sequences, model.recent
+        weights = weights_of_complete(sequences, rows, samples.weights, recent.n_steps)
         target = model.output.encode(samples.target.astype(np.float64))
         # The Gram matrix loses digits where the level of y is far from zero.
         level = np.average(target[rows], axis=0, weights=weights[rows])

@@ -63,8 +63,9 @@ def to_onnx(estimator: LSTMRegressor | LSTMClassifier, *, target_opset: int | No
     -----
     Missing time steps are supported: a step whose features are all NaN is skipped, as in the
     estimator. Sequences of different lengths can therefore be padded with NaN in front; at the end
-    too, if there is no linear part, which counts steps from the end. If only some features of a step are NaN, or if a value is infinite, the estimator raises an error.
-    An ONNX model cannot raise one: its prediction is NaN, and its label is meaningless.
+    too, if there is no linear part, which counts steps from the end. If only some features of a
+    step are NaN, or if a value is infinite, the estimator raises an error. An ONNX model cannot
+    raise one: its prediction is NaN, and its label is meaningless.
 
     The weights and all arithmetic are float32, because onnxruntime implements the LSTM operator
     only for float32. The weights of an estimator that computes in float64 are rounded.
