@@ -41,8 +41,8 @@ _PENALTIES = np.logspace(-6, 6, 49)
 _LEAST_FREEDOM = 0.1
 
 # The largest fraction of sequences with missing steps that a ridge leaves out. On the training
-# parts of the forecasting sets, leaving out up to a seventh made the errors 2 to 6 % smaller, and leaving
-# out a quarter or more made them 8 to 11 % larger.
+# parts of the forecasting sets, leaving out up to a seventh made the errors 2 to 6 % smaller, and
+# leaving out a quarter or more made them 8 to 11 % larger.
 _MOST_INCOMPLETE = 1 / 6
 
 # Validation samples that say beforehand that the LSTM adds nothing to the ridge. More make the
