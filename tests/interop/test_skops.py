@@ -16,9 +16,9 @@ io = pytest.importorskip("skops.io")
 pytestmark = pytest.mark.filterwarnings("ignore:.*not converged")
 
 rng = np.random.default_rng(0)
-X = rng.normal(size=(30, 5, 2))
+X = rng.normal(size=(40, 5, 2))
 y = X[:, -1, 0]
-frame = pd.DataFrame(X.reshape(30, 10), columns=[*"abcdefghij"])
+frame = pd.DataFrame(X.reshape(40, 10), columns=[*"abcdefghij"])
 
 FITTED_STATE = {
     "sklstm.nn.model.InputForm",
