@@ -182,7 +182,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         if self.pooling == "auto":
             return self._AUTO_POOLING
         names = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
-        if not names or len(set(names)) < len(names) or not set(names) <= set(POOLINGS):
+        if not names or any(name not in POOLINGS for name in names) or len(set(names)) < len(names):
             raise ValueError(
                 f"pooling must be 'auto', one of {', '.join(map(repr, POOLINGS))}, or a tuple of "
                 f"these without repetition, got {self.pooling!r}."

@@ -80,7 +80,7 @@ def test_auto_is_the_last_state_for_numbers_and_all_three_for_classes(cls, pooli
 @pytest.mark.parametrize("cls", ESTIMATORS)
 @pytest.mark.parametrize(
     "pooling",
-    ["sum", "", (), [], ("last", "last"), ("max", "median"), ("auto",), ("auto", "max"), None, 3],
+    ["sum", "", (), [], [["last"]], ("last", "last"), ("max", "median"), ("auto", "max"), None, 3],
 )
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_other_values_raise_an_error_that_names_the_parameter(cls, pooling, method):

@@ -161,7 +161,6 @@ class Gram:
     dtype: np.dtype | None = None
 
     def __post_init__(self) -> None:
-        self.n_rows = 0
         # Of v = [1; z; y]: the weighted sum of v v^T
         size = 1 + self.n_inputs + self.n_outputs
         self.products = np.zeros((size, size))
@@ -196,7 +195,6 @@ class Gram:
             w = weights[block_rows].astype(np.float64)
             # + sum of w v v^T
             self.products += (v * w) @ v.T
-            self.n_rows += int((w > 0).sum())
 
     def solve(self) -> Ridge:
         """Return the ridge regression whose penalty minimises generalised cross-validation [1]_.
