@@ -17,8 +17,8 @@ METADATA := pyproject.toml sklstm/_version.py
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/.plot-installed ## Forecast the airline series: a table, and a picture in demo-output/
-	.venv/bin/python examples/demo_airline.py
+demo: .venv/.plot-installed ## Forecast three series and classify sequences: tables, and a picture in demo-output/
+	.venv/bin/python examples/demo.py
 
 test: .venv/.test-installed .venv/.interop-installed .venv/.data-installed ## Run the tests and measure their coverage
 	$(ONE_BLAS_THREAD) .venv/bin/python -m pytest -n 2 --cov

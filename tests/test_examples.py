@@ -1,11 +1,13 @@
 """Each example runs in a new process and an empty folder without a warning."""
 
+import re
 from pathlib import Path
 
 import pytest
 from support.data import run_python
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
 
 # What is replaced in examples that take long, and its replacement.
 SMALLER = {"plot_adding_problem.py": ("draw_sequences(5000,", "draw_sequences(500,")}
@@ -26,3 +28,13 @@ def test_an_example_runs_without_a_warning(path, tmp_path, monkeypatch):
     script = tmp_path / path.name
     script.write_text(code, encoding="utf-8")
     assert run_python(*WARNINGS, script.name, cwd=tmp_path)  # every example prints something
+
+
+@pytest.mark.slow
+def test_the_demo_prints_the_tables_of_the_readme(tmp_path):
+    printed = run_python("-W", "error", EXAMPLES / "demo.py", cwd=tmp_path)
+    assert (tmp_path / "demo-output" / "demo.png").stat().st_size > 10_000
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for first_word in ("RMSE", "accuracy  "):
+        table = re.search(rf"^```text\n({first_word}.*?)```$", readme, re.MULTILINE | re.DOTALL)[1]
+        assert table in printed
