@@ -1,8 +1,8 @@
 """What the defaults can do: forecast three series, and hear an order that a row of lags hides.
 
 Run it with ``make demo``, or with ``python examples/demo.py`` where sklstm and matplotlib are
-installed. It takes less than half a minute and writes a picture to the folder demo-output. No parameter of
-the LSTMs is searched or set, except the random state.
+installed. It takes less than half a minute and writes a picture to the folder demo-output. No
+parameter of the LSTMs is searched or set, except the random state.
 """
 
 import time
