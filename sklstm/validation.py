@@ -22,7 +22,14 @@ from sklearn.utils.validation import (
 )
 
 from sklstm.nn.model import InputForm
-from sklstm.nn.sequences import DenseSequences, RaggedSequences, Sequences, windows_overlap
+from sklstm.nn.sequences import (
+    DenseSequences,
+    RaggedSequences,
+    Sequences,
+    WindowSequences,
+    windows_overlap,
+)
+from sklstm.nn.windows import Windows
 
 __all__ = ["check_layer_sizes", "check_sequences", "check_step"]
 
@@ -73,6 +80,8 @@ def check_sequences(
     """
     if getattr(X, "ndim", None) == 1 and X.dtype.kind == "O":
         X = list(X)  # an array or a pandas Series of sequences
+    if isinstance(X, Windows) and X.dtype.kind in "buif":
+        return _check_windows(X, estimator, form, dtype, min_samples)
     n_dims = _n_dims(X)
     if isinstance(X, list | tuple) and (n_dims is None or n_dims == 3 or len(X) == 0):
         return _check_ragged(X, estimator, form, dtype, min_samples)
@@ -137,6 +146,30 @@ def _check_table(
     values = values.reshape(n_samples, n_timesteps, n_features)
     found = form or InputForm(n_features, n_timesteps, names)
     return DenseSequences(values, _has_missing_steps(values, dtype)), found
+
+
+def _check_windows(
+    X: Windows,
+    estimator: BaseEstimator,
+    form: InputForm | None,
+    dtype: np.dtype | None,
+    min_samples: int,
+) -> tuple[WindowSequences, InputForm]:
+    """Read windows over series, without making an array of them."""
+    if len(X) < min_samples:
+        raise ValueError(
+            f"Found windows with {len(X)} sample(s) (shape={X.shape}) while a minimum of "
+            f"{min_samples} is required by {type(estimator).__name__}."
+        )
+    n_features = X.shape[2]
+    _check_n_features(estimator, n_features, form)
+    is_used = X.used_rows()
+    steps = X.buffer if is_used.all() else X.buffer[is_used]  # each step once
+    scan = _scan(steps[:, np.newaxis], dtype) if steps.dtype.kind == "f" else _Scan(False)
+    if scan.place is not None:
+        for first, block in _blocks(X):
+            _has_missing_steps(block, dtype, first=first)  # raises at the place
+    return WindowSequences(X, scan.has_missing), form or InputForm(n_features)
 
 
 def _check_dense(
@@ -304,7 +337,7 @@ class _Scan(NamedTuple):
 
 
 def _has_missing_steps(
-    values: NDArray[Any], dtype: np.dtype | None, number: int | None = None
+    values: NDArray[Any], dtype: np.dtype | None, number: int | None = None, first: int = 0
 ) -> bool:
     """Return whether any time step is missing; raise where a value cannot be used.
 
@@ -316,6 +349,8 @@ def _has_missing_steps(
         Precision in which they must be finite.
     number : int, default=None
         The number of the sample, where ``values`` is one sample of a list.
+    first : int, default=0
+        The number of the first sample.
     """
     if values.dtype.kind != "f":
         return False
@@ -325,7 +360,7 @@ def _has_missing_steps(
         scan = _scan(values, dtype)  # for the place, which the distinct steps do not tell
     if scan.place is not None:
         sample, timestep = scan.place
-        place = _place(sample if number is None else number, timestep)
+        place = _place(first + sample if number is None else number, timestep)
         raise ValueError(f"Input X contains at {place} {scan.problem}.")
     return scan.has_missing
 
@@ -358,10 +393,10 @@ def _scan(values: NDArray[Any], dtype: np.dtype | None) -> _Scan:
     return _Scan(has_missing)
 
 
-def _blocks(values: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+def _blocks(values: NDArray[Any] | Windows) -> Iterator[tuple[int, NDArray[Any]]]:
     step = max(1, _BLOCK_SIZE // max(1, values[0].size)) if len(values) else 1
     for first in range(0, len(values), step):
-        yield first, values[first : first + step]
+        yield first, np.asarray(values[first : first + step])
 
 
 def _distinct_steps(values: NDArray[Any]) -> NDArray[Any]:

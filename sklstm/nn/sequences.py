@@ -15,8 +15,16 @@ from numpy.typing import NDArray
 
 from sklstm.nn.packing import Batch, Packing
 from sklstm.nn.recent import RecentSteps
+from sklstm.nn.windows import Windows
 
-__all__ = ["DenseSequences", "RaggedSequences", "Sequences", "as_contiguous", "windows_overlap"]
+__all__ = [
+    "DenseSequences",
+    "RaggedSequences",
+    "Sequences",
+    "WindowSequences",
+    "as_contiguous",
+    "windows_overlap",
+]
 
 Rows = slice | NDArray[np.intp]
 
@@ -102,7 +110,7 @@ class DenseSequences(Sequences):
         self, rows: Rows, dtype: np.dtype, recent: RecentSteps | None = None
     ) -> tuple[Batch, NDArray[np.intp] | slice]:
         """Return some of the sequences as a batch, see ``Sequences.batch``."""
-        values = self.values[rows]  # (n_sequences, n_timesteps, n_features)
+        values = self._take(rows)  # (n_sequences, n_timesteps, n_features)
         n_sequences, n_timesteps, _ = values.shape
         order: NDArray[np.intp] | slice = slice(None)
         packing = Packing.equal(n_timesteps, n_sequences)
@@ -121,7 +129,35 @@ class DenseSequences(Sequences):
 
     def steps(self, rows: Rows, n_steps: int) -> NDArray[Any]:
         """Return the last time steps, see ``Sequences.steps``."""
-        return _padded(self.values[rows, -n_steps:], n_steps)
+        return _padded(self._take(rows, n_steps), n_steps)
+
+    def _take(self, rows: Rows, n_steps: int | None = None) -> NDArray[Any]:
+        """Return some of the sequences, whole or only their last steps."""
+        return self.values[rows] if n_steps is None else self.values[rows, -n_steps:]
+
+
+class WindowSequences(DenseSequences):
+    """Windows over series, of which a batch at a time is gathered from their buffer.
+
+    Parameters
+    ----------
+    windows : Windows
+        The windows.
+    has_missing : bool
+        Whether any time step is missing, that is, NaN in all features.
+    """
+
+    def __init__(self, windows: Windows, has_missing: bool) -> None:
+        self.windows, self.has_missing = windows, has_missing
+        _, self.n_timesteps, self.n_features = windows.shape
+        self.dtype = windows.dtype
+        self.overlap = self.n_timesteps > 1
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def _take(self, rows: Rows, n_steps: int | None = None) -> NDArray[Any]:
+        return self.windows.take(rows, n_steps)
 
 
 def windows_overlap(values: NDArray[Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,15 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklstm.windows.index import Position, check_increasing, counts_from_zero, is_ordered
-from sklstm.windows.panel import members_of
+from sklstm.windows.panel import Member, Rows
 
 __all__ = ["History", "RowsBySeries"]
 
 RowsBySeries = Mapping[Hashable, NDArray[Any]]  # rows of each series of a panel, by its label
-
-# Number of rows, evenly spaced, that are compared to recognize the fitted rows. More rows cost
-# time and memory in each call of transform; the mean and the standard deviation cover the others.
-_N_SAMPLED = 256
 
 # Largest difference between values that count as equal, as a fraction of the standard deviation
 # of a column: of that, float32 keeps seven digits or fewer. In a constant column, a fraction of
@@ -29,48 +24,101 @@ _TOLERANCE_IF_CONSTANT = 1e-6
 
 
 @dataclass(frozen=True)
-class _Fingerprint:
-    """A summary of rows, which recognizes them up to rounding.
+class _Fingerprints:
+    """A number for each row of ``fit``, which recognizes it up to rounding.
 
     Earlier steps of a pipeline may round differently from call to call.
 
     Parameters
     ----------
-    n_rows : int
-        Number of rows.
-    sample : ndarray of shape (n_sampled, n_features)
-        Some of the rows.
-    groups : list
-        The series that these belong to; empty if there is only one series.
-    moments : ndarray of shape (2, n_features)
-        Mean and standard deviation of all rows.
+    mean, scale : ndarray of shape (n_features,)
+        Mean of each column, and its standard deviation or, if it is constant, what corresponds to
+        one in size.
+    of_series : mapping of ndarray
+        The numbers of the rows of each series, by its label.
     """
 
-    n_rows: int
-    sample: NDArray[Any]
-    groups: list[Any]
-    moments: NDArray[Any]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    of_series: Mapping[Hashable, NDArray[np.float64]]
 
     @classmethod
-    def of(cls, rows: NDArray[Any], groups: NDArray[Any] | None) -> _Fingerprint:
-        """Make the fingerprint of some rows."""
-        sampled = np.linspace(0, len(rows) - 1, min(len(rows), _N_SAMPLED)).astype(int)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about columns without a value
-            moments = np.array([np.nanmean(rows, axis=0), np.nanstd(rows, axis=0)], np.float64)
-        labels = [] if groups is None else groups[sampled].tolist()
-        return cls(len(rows), rows[sampled].astype(np.float64), labels, moments)
-
-    def begins(self, rows: NDArray[Any], groups: NDArray[Any] | None) -> bool:
-        """Return whether other rows, of which there are at least as many, begin with these."""
-        first = slice(0, self.n_rows)
-        other = _Fingerprint.of(rows[first], None if groups is None else groups[first])
-        mean, std = self.moments
-        tolerance = _TOLERANCE * std + _TOLERANCE_IF_CONSTANT * np.abs(mean) * (std == 0)
-        return self.groups == other.groups and all(
-            _are_close(ours, theirs, tolerance)
-            for ours, theirs in ((self.sample, other.sample), (self.moments, other.moments))
+    def of(cls, rows: Rows) -> _Fingerprints:
+        """Make the fingerprints of the rows of ``fit``."""
+        values = rows.values.astype(np.float64)
+        is_known = ~np.isnan(values)
+        n_known = np.maximum(is_known.sum(axis=0), 1)
+        mean = np.where(is_known, values, 0).sum(axis=0) / n_known
+        with np.errstate(over="ignore"):
+            variance = np.where(is_known, values - mean, 0) ** 2
+            std = np.sqrt(variance.sum(axis=0) / n_known)
+        if_constant = np.abs(mean) * (_TOLERANCE_IF_CONSTANT / _TOLERANCE)
+        is_constant = ~(std > 1e-12 * np.abs(mean))
+        scale = np.where(is_constant, if_constant, std)
+        scale[scale == 0] = 1
+        empty = cls(mean, scale, {})
+        return replace(
+            empty,
+            of_series={m.group: empty._numbers(rows.values[m.rows]) for m in rows.members()},
         )
+
+    def match(self, member: Member, values: NDArray[Any], n_so_far: int) -> bool:
+        """Return whether rows of a series begin with all of its fitted rows.
+
+        Parameters
+        ----------
+        member : Member
+            The series.
+        values : ndarray of shape (n_rows, n_features)
+            Its rows in X.
+        n_so_far : int
+            Number of fitted rows, those of ``partial_fit`` included. Fewer are no repetition.
+        """
+        fitted = self.of_series[member.group]
+        if len(values) < n_so_far:
+            return False
+        return bool(_are_close(self._numbers(values[: len(fitted)]), fitted).all())
+
+    def place_of(self, member: Member, values: NDArray[Any], n_rows: int) -> int | None:
+        """Return where the first rows of a series in X stand among its fitted rows.
+
+        Parameters
+        ----------
+        member : Member
+            The series.
+        values : ndarray of shape (n_rows, n_features)
+            Its rows in X.
+        n_rows : int
+            How many of them have to agree.
+
+        Returns
+        -------
+        int or None
+            The row of ``fit`` that X begins with. None if there is no such row, or several: a
+            constant or periodic stretch says nothing.
+        """
+        fitted = self.of_series[member.group]
+        n_rows = max(n_rows, 2)  # a single row agrees by chance
+        if len(values) < n_rows or len(fitted) < n_rows:
+            return None
+        first = self._numbers(values[:n_rows])
+        if any(_are_close(first[k:], first[:-k]).all() for k in range(1, n_rows // 2 + 1)):
+            return None  # it repeats itself
+        places = np.arange(len(fitted) - n_rows + 1)
+        for k in range(n_rows):
+            places = places[_are_close(fitted[places + k], first[k])]
+        return int(places[0]) if len(places) == 1 else None
+
+    def _numbers(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Return a random projection of each row, after standardisation."""
+        n_features = len(self.mean)
+        # sum of |w| is 1: a difference within the tolerance in each column is one in the sum
+        w = np.random.RandomState(0).uniform(0.5, 1.5, size=(2, n_features))
+        w /= w.sum(axis=1, keepdims=True)
+        z = (values.astype(np.float64) - self.mean) / self.scale
+        is_missing = np.isnan(z)
+        numbers = np.where(is_missing, 0, z) @ w[0] + n_features * is_missing @ w[1]
+        return np.asarray(numbers)
 
 
 @dataclass(frozen=True)
@@ -83,10 +131,10 @@ class History:
         Number of rows before its own that a window reaches back. No more are kept.
     newest : mapping of ndarray
         The newest rows of each series, by its label.
-    fingerprint : _Fingerprint or None
+    fingerprints : _Fingerprints or None
         Recognizes the rows of ``fit``; None if no rows are to be recognized.
-    n_rows : int
-        Number of rows so far. Fewer rows do not count as a repetition of all rows.
+    n_rows : mapping of int
+        Number of rows of each series so far.
     positions : mapping of Position, or None
         Where each series stands in the index; None if the index does not order the rows.
     counts_from_zero : bool
@@ -95,33 +143,27 @@ class History:
 
     n_before: int
     newest: RowsBySeries
-    fingerprint: _Fingerprint | None
-    n_rows: int
+    fingerprints: _Fingerprints | None
+    n_rows: Mapping[Hashable, int]
     positions: Mapping[Hashable, Position] | None
     counts_from_zero: bool
 
     @classmethod
     def of(
-        cls,
-        rows: NDArray[Any],
-        groups: NDArray[Any] | None,
-        index: Any,
-        n_before: int,
-        *,
-        recognize: bool,
+        cls, rows: Rows, on_grid: RowsBySeries, n_before: int, freq: Any, *, recognize: bool
     ) -> History:
         """Make the history of the first rows.
 
         Parameters
         ----------
-        rows : ndarray of shape (n_rows, n_features)
+        rows : Rows
             The rows.
-        groups : ndarray of shape (n_rows,) or None
-            The series that each row belongs to; None if there is only one.
-        index : pandas.Index or None
-            The labels of the rows, if there are any.
+        on_grid : mapping of ndarray
+            The rows of each series, with rows of NaN for times that are left out.
         n_before : int
             Number of rows to keep of each series.
+        freq : DateOffset or number, or None
+            The step of the grid that the index lies on; None if windows count rows.
         recognize : bool
             Whether later rows may begin with these again.
 
@@ -130,58 +172,38 @@ class History:
         History
             The history.
         """
-        members = members_of(groups)
+        members = rows.members()
         positions = None
-        if index is not None and all(is_ordered(index[member.rows]) for member in members):
+        if rows.index is not None and all(is_ordered(rows.labels_of(m)) for m in members):
             for member in members:
-                check_increasing(index[member.rows])
+                check_increasing(rows.labels_of(member))
             positions = {
-                member.group: Position.of(index[member.rows], is_panel=groups is not None)
+                member.group: Position.of(
+                    rows.labels_of(member), freq, is_panel=rows.groups is not None
+                )
                 for member in members
             }
         return cls(
             n_before=n_before,
-            newest={member.group: _last(rows[member.rows], n_before) for member in members},
-            fingerprint=_Fingerprint.of(rows, groups) if recognize else None,
-            n_rows=len(rows),
+            newest={group: _last(part, n_before) for group, part in on_grid.items()},
+            fingerprints=_Fingerprints.of(rows) if recognize else None,
+            n_rows={member.group: len(rows.values[member.rows]) for member in members},
             positions=positions,
-            counts_from_zero=counts_from_zero(index),
+            counts_from_zero=counts_from_zero(rows.index),
         )
 
-    def warn_if_unordered(self, index: Any, *, stacklevel: int) -> None:
-        """Warn if the index of the first rows does not say in what order rows follow.
+    def rows_before(self, rows: Rows, window_size: int, *, may_have_gap: bool) -> RowsBySeries:
+        """Find the rows that precede each series of X.
+
+        An index that orders the rows decides. Without one, rows that begin with all fitted rows
+        have no past, and all others follow the fitted rows.
 
         Parameters
         ----------
-        index : pandas.Index or None
-            The index of the first rows.
-        stacklevel : int
-            As for ``warnings.warn``: 1 points to this method.
-        """
-        if index is not None and self.positions is None:
-            warnings.warn(
-                "The index of X does not hold unique numbers or times, so it does not say which "
-                "rows come later. With carry_context, rows that do not begin with the fitted ones "
-                "are therefore taken to follow them.",
-                stacklevel=stacklevel + 1,
-            )
-
-    def rows_before(
-        self, rows: NDArray[Any], groups: NDArray[Any] | None, index: Any, *, may_have_gap: bool
-    ) -> RowsBySeries:
-        """Find the rows that precede each series.
-
-        If the index does not tell, rows that do not begin with those of ``fit`` are taken to
-        follow the rows so far.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_rows, n_features)
-            The rows.
-        groups : ndarray of shape (n_rows,) or None
-            The series that each row belongs to; None if there is only one.
-        index : pandas.Index or None
-            The labels of the rows, if there are any.
+        rows : Rows
+            The rows of X.
+        window_size : int
+            A run of so many fitted rows is no coincidence.
         may_have_gap : bool
             Whether rows may be missing in between. They become rows of NaN.
 
@@ -189,36 +211,51 @@ class History:
         -------
         mapping of ndarray
             The preceding rows of each series, by its label. A series without any may be absent.
-        """
-        if self._is_ordered_by(index):
-            members = members_of(groups)
-            for member in members:
-                check_increasing(index[member.rows])
-            return {
-                member.group: self._newest_up_to(
-                    member.group, index[member.rows][0], may_have_gap=may_have_gap
-                )
-                for member in members
-                if member.group in self.newest
-                and index[member.rows][0] != self._position_of(member.group).first
-            }
-        if self.fingerprint is None or len(rows) < self.n_rows:
-            return self.newest
-        return {} if self.fingerprint.begins(rows, groups) else self.newest
 
-    def extended(
-        self, rows: NDArray[Any], groups: NDArray[Any] | None, index: Any, *, may_have_gap: bool
-    ) -> History:
+        Raises
+        ------
+        ValueError
+            If rows neither begin with the fitted ones nor follow them.
+        """
+        members = [member for member in rows.members() if member.group in self.newest]
+        if self._is_ordered_by(rows.index):
+            for member in members:
+                check_increasing(rows.labels_of(member))
+            return {
+                member.group: self._newest_up_to(member.group, rows.labels_of(member), may_have_gap)
+                for member in members
+                if not self._position_of(member.group).begins(rows.labels_of(member))
+            }
+        if self.fingerprints is not None:
+            fitted = [m for m in members if m.group in self.fingerprints.of_series]
+            if len(fitted) and all(
+                self.fingerprints.match(member, rows.values[member.rows], self.n_rows[member.group])
+                for member in fitted
+            ):
+                return {}
+            for member in fitted:
+                self._check_not_fitted(member, rows.values[member.rows], window_size)
+        return self.newest
+
+    def newest_before(self, rows: Rows, *, may_have_gap: bool) -> RowsBySeries:
+        """Return the newest rows of each series, which X is said to follow, see ``rows_before``."""
+        if not self._is_ordered_by(rows.index):
+            return self.newest
+        return {
+            member.group: self._newest_up_to(member.group, rows.labels_of(member), may_have_gap)
+            for member in rows.members()
+            if member.group in self.newest
+        }
+
+    def extended(self, rows: Rows, on_grid: RowsBySeries, *, may_have_gap: bool) -> History:
         """Make the history after more rows.
 
         Parameters
         ----------
-        rows : ndarray of shape (n_rows, n_features)
-            The new rows.
-        groups : ndarray of shape (n_rows,) or None
-            The series that each row belongs to; None if there is only one.
-        index : pandas.Index or None
-            The labels of the rows, if there are any.
+        rows : Rows
+            The new rows, which follow.
+        on_grid : mapping of ndarray
+            The rows of each series, with rows of NaN for times that are left out.
         may_have_gap : bool
             Whether rows may be missing in between. They become rows of NaN.
 
@@ -227,30 +264,39 @@ class History:
         History
             The new history.
         """
-        is_panel = groups is not None
-        newest = dict(self.newest)
+        is_panel = rows.groups is not None
+        newest, n_rows = dict(self.newest), dict(self.n_rows)
         positions = dict(self.positions or {})
-        is_ordered_by_index = self._is_ordered_by(index)
-        for group, part in members_of(groups):
+        is_ordered_by_index = self._is_ordered_by(rows.index)
+        for member in rows.members():
+            group = member.group
             before = newest.get(group)
             if is_ordered_by_index:
-                labels = index[part]
+                labels = rows.labels_of(member)
                 check_increasing(labels)
                 if before is not None:
-                    before = self._newest_up_to(group, labels[0], may_have_gap=may_have_gap)
+                    before = self._newest_up_to(group, labels, may_have_gap)
                 positions[group] = (
                     positions[group].extended(labels, is_panel=is_panel)
                     if group in positions
-                    else Position.of(labels, is_panel=is_panel)
+                    else Position.of(labels, self._freq, is_panel=is_panel)
                 )
-            together = rows[part] if before is None else np.concatenate([before, rows[part]])
+            part = on_grid[group]
+            together = part if before is None else np.concatenate([before, part])
             newest[group] = _last(together, self.n_before)
+            n_rows[group] = n_rows.get(group, 0) + len(rows.values[member.rows])
         return replace(
             self,
             newest=newest,
-            n_rows=self.n_rows + len(rows),
+            n_rows=n_rows,
             positions=positions if is_ordered_by_index else None,
         )
+
+    @property
+    def _freq(self) -> Any:
+        """The step of the grid that all labels lie on; None if there is no such grid."""
+        position = next(iter((self.positions or {}).values()), None)
+        return position.step if position is not None and position.is_grid else None
 
     def _is_ordered_by(self, index: Any) -> bool:
         """Return whether an index says how rows follow the fitted ones."""
@@ -263,27 +309,41 @@ class History:
         assert self.positions is not None
         return self.positions[group]
 
-    def _newest_up_to(self, group: Hashable, label: Any, *, may_have_gap: bool) -> NDArray[Any]:
-        """Return the newest rows of a series, and rows of NaN for those missing before a label."""
+    def _newest_up_to(self, group: Hashable, labels: Any, may_have_gap: bool) -> NDArray[Any]:
+        """Return the newest rows of a series, and rows of NaN for those missing before labels."""
         position = self._position_of(group)
-        n_missing = position.n_missing_before(label, self.n_before)
+        n_missing = position.n_missing_before(labels, self.n_before)
         newest = self.newest[group]
         if n_missing == 0:
             return newest
         if not may_have_gap:
             raise ValueError(
                 f"Rows are missing between the last fitted row, {position.last}, and the first row "
-                f"of X, {label}. With padding='nan' they would count as missing time steps; "
+                f"of X, {labels[0]}. With padding='nan' they would count as missing time steps; "
                 "otherwise call partial_fit with them first."
             )
         dtype = newest.dtype if newest.dtype.kind == "f" else np.float64
         return np.concatenate([newest, np.full((n_missing, newest.shape[1]), np.nan, dtype)])
 
+    def _check_not_fitted(self, member: Member, values: NDArray[Any], window_size: int) -> None:
+        """Raise an error if rows are taken from the middle of the fitted ones."""
+        assert self.fingerprints is not None
+        place = self.fingerprints.place_of(member, values, window_size)
+        if place is not None:
+            series = "" if member.group is None else f" of series {member.group!r}"
+            raise ValueError(
+                f"The first rows of X{series} are the fitted rows from row {place} on, so their "
+                "past is not the end of the fitted rows. If X is a part of the fitted rows, pass "
+                "all rows from the first one on. Give X an index of times or numbers, which tells "
+                "its place: a StandardScaler before the windows drops it, unless "
+                "pipeline.set_output(transform='pandas') keeps it. If X does follow the fitted "
+                "rows, set carry_context='follows'; to start without a past, carry_context=False."
+            )
 
-def _are_close(a: NDArray[Any], b: NDArray[Any], tolerance: NDArray[Any]) -> bool:
-    """Compare arrays with a tolerance for each column; NaN equals NaN."""
-    both_missing = np.isnan(a) & np.isnan(b)
-    return bool((both_missing | (np.abs(a - b) <= np.nan_to_num(tolerance))).all())
+
+def _are_close(a: Any, b: Any) -> NDArray[np.bool_]:
+    """Compare fingerprints."""
+    return np.asarray(np.abs(a - b) <= _TOLERANCE)
 
 
 def _last(rows: NDArray[Any], n_rows: int) -> NDArray[Any]:

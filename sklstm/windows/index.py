@@ -1,14 +1,24 @@
-"""Where a series stands in a pandas index, and how many rows are missing before a later label."""
+"""Where a series stands in a pandas index: which rows of X begin it, follow it or are missing."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Position", "check_increasing", "counts_from_zero", "index_of", "is_ordered"]
+from sklstm.windows.grid import grid_positions, is_regular, is_time, usual_step
+
+__all__ = [
+    "Position",
+    "check_increasing",
+    "counts_from_zero",
+    "index_of",
+    "is_ordered",
+    "warn_about_order",
+]
 
 
 @dataclass(frozen=True)
@@ -18,23 +28,31 @@ class Position:
     Parameters
     ----------
     first, last : label
-        Labels of its first row and of its last row so far.
-    step : number, Timedelta, DateOffset or None
-        Difference from one label to the next; None if it is not the same everywhere.
+        Labels of the first row and of the last row so far.
+    fitted : ndarray of shape (n_rows,)
+        Labels of the rows of ``fit``, as numbers.
+    step : number, DateOffset or None
+        Usual difference from one label to the next; None if it is not known.
+    is_grid : bool
+        Whether every label has to lie on the grid of that step.
     """
 
     first: Any
     last: Any
+    fitted: NDArray[Any]
     step: Any
+    is_grid: bool = False
 
     @classmethod
-    def of(cls, labels: Any, *, is_panel: bool) -> Position:
+    def of(cls, labels: Any, freq: Any = None, *, is_panel: bool) -> Position:
         """Make the position of a series from the labels of its rows.
 
         Parameters
         ----------
         labels : pandas.Index
             Labels of the rows.
+        freq : DateOffset or number, default=None
+            The step of the grid that all labels lie on; None if there is no such grid.
         is_panel : bool
             Whether the index also labels the rows of other series.
 
@@ -43,7 +61,8 @@ class Position:
         Position
             Where the series stands.
         """
-        return cls(labels[0], labels[-1], _step_of(labels, is_panel=is_panel))
+        step = _known_step(labels, is_panel=is_panel) if freq is None else freq
+        return cls(labels[0], labels[-1], _numbers(labels), step, freq is not None)
 
     def extended(self, labels: Any, *, is_panel: bool) -> Position:
         """Make the position after more rows.
@@ -60,16 +79,42 @@ class Position:
         Position
             Where the series stands then.
         """
-        step = self.step or _step_of(labels, is_panel=is_panel)
-        return Position(self.first, labels[-1], step)
+        step = _known_step(labels, is_panel=is_panel) if self.step is None else self.step
+        return replace(self, last=labels[-1], step=step)
 
-    def n_missing_before(self, label: Any, n_most: int) -> int:
-        """Count the rows that are missing between the last row and a later one.
+    def begins(self, labels: Any) -> bool:
+        """Return whether labels begin with those of ``fit``, or are the first of them.
 
         Parameters
         ----------
-        label : label
-            Label of the later row.
+        labels : pandas.Index
+            Labels of the rows of X.
+
+        Raises
+        ------
+        ValueError
+            If they begin with the first fitted label, but leave out a later one.
+        """
+        if labels[0] != self.first:
+            return False
+        n_common = min(len(labels), len(self.fitted))
+        is_same = _numbers(labels[:n_common]) == self.fitted[:n_common]
+        if not is_same.all():
+            other = labels[int(is_same.argmin())]
+            raise ValueError(
+                f"X begins with the first fitted row, {self.first}, but then has {other} where "
+                "another row was fitted. Pass all rows from the first fitted one on, or only rows "
+                "after the last one."
+            )
+        return True
+
+    def n_missing_before(self, labels: Any, n_most: int) -> int:
+        """Count the rows that are missing between the last row and later ones.
+
+        Parameters
+        ----------
+        labels : pandas.Index
+            Labels of the later rows.
         n_most : int
             Stop counting here.
 
@@ -78,6 +123,7 @@ class Position:
         int
             Number of missing rows, at most ``n_most``; 0 if the step is not known.
         """
+        label = labels[0]
         try:
             follows = bool(label > self.last)
         except TypeError as error:
@@ -94,6 +140,9 @@ class Position:
             )
         if self.step is None:
             return 0
+        if self.is_grid:
+            both = labels[:1].insert(0, self.last)
+            return min(n_most, int(grid_positions(both, self.step)[1]) - 1)
         if hasattr(label, "ordinal"):  # a pandas Period
             return min(n_most, (label.ordinal - self.last.ordinal) // self.step.n - 1)
         n_missing, previous, expected = 0, self.last, self.last + self.step
@@ -124,7 +173,7 @@ def index_of(X: Any) -> Any:
 
 
 def is_ordered(labels: Any) -> bool:
-    """Return whether labels are unique numbers or times, whose order is that of the rows.
+    """Return whether labels are times, or unique numbers, whose order is that of the rows.
 
     Parameters
     ----------
@@ -136,21 +185,30 @@ def is_ordered(labels: Any) -> bool:
     bool
         Whether the labels say which row comes after which.
     """
-    return bool((labels.dtype.kind in "iufMm" or hasattr(labels, "freqstr")) and labels.is_unique)
+    return is_time(labels) or bool(labels.dtype.kind in "iuf" and labels.is_unique)
 
 
 def check_increasing(labels: Any) -> None:
-    """Raise an error if the rows are not in the order of time.
+    """Raise an error if the rows are not in the order of their labels.
 
     Parameters
     ----------
     labels : pandas.Index
-        Labels of the rows.
+        Labels of the rows of one series.
     """
+    if labels.hasnans:
+        raise ValueError("The index of X has missing labels: drop these rows, or label them.")
+    if not labels.is_unique:
+        label = labels[int(labels.duplicated().argmax())]
+        raise ValueError(
+            f"The index of X does not increase: {label} occurs more than once in one series. Keep "
+            "one row for each time. If X holds several series, name the column that tells them "
+            "apart as group_column."
+        )
     if not labels.is_monotonic_increasing:
         raise ValueError(
             "The index of X does not increase, so its rows are not in the order of time. Sort "
-            "them, oldest first."
+            "them, oldest first, with X.sort_index()."
         )
 
 
@@ -170,24 +228,55 @@ def counts_from_zero(index: Any) -> bool:
     return type(index).__name__ == "RangeIndex" and index.start == 0 and index.step == 1
 
 
-def _step_of(labels: Any, *, is_panel: bool) -> Any:
-    """Find the difference from each label to the next; None if it varies or has no meaning."""
-    if (freq := getattr(labels, "freq", None)) is not None:
-        return freq
-    if len(labels) < 2:
-        return None
-    if labels.dtype.kind == "M" and len(labels) > 2:
-        # Before the differences are compared, because months and days vary in length.
-        import pandas as pd
+def warn_about_order(
+    parts: list[Any], *, carries: bool, counts_time: bool, stacklevel: int
+) -> None:
+    """Warn if the index of the fitted rows does not say what the windows take for granted.
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about names of frequencies
-            name = pd.infer_freq(labels)
-            if name is not None:
-                return pd.tseries.frequencies.to_offset(name)
-    steps = np.diff(labels.to_numpy())
-    is_regular = np.allclose(steps, steps[0]) if labels.dtype.kind == "f" else steps == steps[0]
-    if not np.all(is_regular):
-        return None
+    Parameters
+    ----------
+    parts : list of pandas.Index
+        The labels of each series.
+    carries : bool
+        Whether the index should say which rows come later.
+    counts_time : bool
+        Whether windows count time, and not rows.
+    stacklevel : int
+        As for ``warnings.warn``: 1 points to this function.
+    """
+    message = None
+    if not all(is_ordered(labels) for labels in parts):
+        if carries:
+            message = (
+                "The index of X does not hold unique numbers or times, so it does not say which "
+                "rows come later. With carry_context, rows that do not begin with the fitted ones "
+                "are therefore taken to follow them."
+            )
+    elif not all(labels.is_monotonic_increasing for labels in parts):
+        message = (
+            "The index of X does not increase: the rows seem to be shuffled, but windows take "
+            "their order for the order of time. Sort them with X.sort_index(), or drop the index "
+            "with X.reset_index(drop=True) if it means nothing."
+        )
+    elif not counts_time and any(is_time(part) and not is_regular(part) for part in parts):
+        message = (
+            "The index of X is not regular: times are left out, or their distances differ. Windows "
+            "count rows, so they reach further back where times are left out. With freq='infer' "
+            "or, for instance, freq='D', times that are left out count as missing time steps."
+        )
+    if message is not None:
+        warnings.warn(message, stacklevel=stacklevel + 1)
+
+
+def _numbers(labels: Any) -> NDArray[Any]:
+    """Return labels as numbers, which are equal where the labels are."""
+    if not is_time(labels):
+        return np.asarray(labels)
+    labels = labels.as_unit("ns") if labels.dtype.kind in "mM" else labels
+    return np.asarray(labels.asi8)
+
+
+def _known_step(labels: Any, *, is_panel: bool) -> Any:
+    """Return the usual step; None where it has no meaning."""
     # In a panel, integers may count the rows of all series together.
-    return None if is_panel and labels.dtype.kind in "iu" else labels[1] - labels[0]
+    return None if is_panel and labels.dtype.kind in "iu" else usual_step(labels)

@@ -1,14 +1,50 @@
-"""The series of a panel: which rows belong to which series, and the column that says so."""
+"""The rows of one series or of a panel, and the column or index level that tells them apart."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Member", "check_groups", "members_of", "position_of_column", "take_out_column"]
+__all__ = [
+    "Member",
+    "Rows",
+    "check_groups",
+    "column_lags",
+    "members_of",
+    "position_of_column",
+    "split_index",
+    "take_out_column",
+]
+
+
+class Rows(NamedTuple):
+    """Checked rows of one series or of several.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_features)
+        Their values.
+    groups : ndarray of shape (n_rows,) or None
+        The series that each row belongs to; None if there is only one.
+    index : pandas.Index or None
+        The labels of the rows, if there are any.
+    """
+
+    values: NDArray[Any]
+    groups: NDArray[Any] | None
+    index: Any
+
+    def members(self) -> list[Member]:
+        """List the series, sorted by label."""
+        return members_of(self.groups)
+
+    def labels_of(self, member: Member) -> Any:
+        """Return the index of one of the series; None if there is no index."""
+        return None if self.index is None else self.index[member.rows]
 
 
 class Member(NamedTuple):
@@ -76,6 +112,43 @@ def _equals_itself(label: Any) -> bool:
         return False
 
 
+def split_index(index: Any, group_column: int | str | None) -> tuple[Any, NDArray[Any] | None]:
+    """Take the level that labels the series out of an index of several levels.
+
+    Parameters
+    ----------
+    index : pandas.Index or None
+        The index of X.
+    group_column : int, str or None
+        The name of a column or of a level, or the position of a column.
+
+    Returns
+    -------
+    index : pandas.Index or None
+        The index without that level.
+    groups : ndarray of shape (n_rows,) or None
+        The label of each row; None if no level has the name.
+
+    Raises
+    ------
+    ValueError
+        If several levels are left.
+    """
+    groups = None
+    if isinstance(group_column, str) and index is not None and group_column in index.names:
+        groups = np.asarray(index.get_level_values(group_column))
+        index = index.droplevel(group_column) if index.nlevels > 1 else None
+    if getattr(index, "nlevels", 1) > 1:
+        names = list(index.names)
+        raise ValueError(
+            f"The index of X has {index.nlevels} levels, {names}. If one of them tells several "
+            "series apart, name it as group_column, so that no window crosses from one series into "
+            "another, and let the other one hold the times. X.reset_index(...) makes a level a "
+            "column, or drops it."
+        )
+    return index, groups
+
+
 def position_of_column(X: Any, column: int | str) -> int:
     """Find the column of labels.
 
@@ -112,6 +185,54 @@ def position_of_column(X: Any, column: int | str) -> int:
     if n_columns < 2:
         raise ValueError("X has 1 feature(s), and that is the group_column: no feature is left.")
     return position
+
+
+def column_lags(
+    given: Mapping[str | int, int], lag: int, n_columns: int, names: NDArray[Any] | None
+) -> NDArray[np.intp]:
+    """Return the lag of each column.
+
+    Parameters
+    ----------
+    given : mapping of int
+        Lags of some columns, by name or position.
+    lag : int
+        The lag of all others.
+    n_columns : int
+        Number of columns.
+    names : ndarray of shape (n_columns,) or None
+        Their names, if they have any.
+
+    Returns
+    -------
+    ndarray of int of shape (n_columns,)
+        The lags.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or if a lag is no lag.
+    """
+    lags = np.full(n_columns, lag)
+    known = None if names is None else [str(name) for name in names]
+    for column, of_column in given.items():
+        if not isinstance(of_column, Integral) or isinstance(of_column, bool) or of_column < 0:
+            raise ValueError(
+                f"column_lags[{column!r}] must be an int of at least 0, got {of_column!r}."
+            )
+        if isinstance(column, str):
+            if known is None or column not in known:
+                columns = "X has no names" if known is None else f"the columns of X are {known}"
+                raise ValueError(f"column_lags names the column {column!r}, but {columns}.")
+            lags[known.index(column)] = of_column
+        elif isinstance(column, Integral) and -n_columns <= column < n_columns:
+            lags[column] = of_column
+        else:
+            raise ValueError(
+                f"column_lags has {column!r} for a column, but X has {n_columns} columns: give "
+                "names or positions."
+            )
+    return lags
 
 
 def take_out_column(X: Any, position: int) -> tuple[Any, NDArray[Any]]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import TransformerMixin
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_feature_names_in,
@@ -18,14 +18,27 @@ from sklearn.utils.validation import (
 )
 
 from sklstm.callbacks import CallbackSupportMixin, with_callbacks
+from sklstm.frames import check_columns_hold_numbers
+from sklstm.nn.windows import Windows
 from sklstm.pickling import VersionedEstimator
+from sklstm.windows.grid import checked_freq, grid_positions, is_time
 from sklstm.windows.history import History, RowsBySeries
-from sklstm.windows.index import index_of
+from sklstm.windows.index import check_increasing, index_of, warn_about_order
 from sklstm.windows.leakage import warn_if_windows_hold_target
-from sklstm.windows.panel import check_groups, members_of, position_of_column, take_out_column
-from sklstm.windows.views import Layout, windows_of_panel
+from sklstm.windows.panel import (
+    Member,
+    Rows,
+    check_groups,
+    column_lags,
+    position_of_column,
+    split_index,
+    take_out_column,
+)
+from sklstm.windows.views import Layout, Series, make_buffer, on_grid
 
 __all__ = ["SlidingWindow"]
+
+_IF_IT_LABELS = " name it as group_column if it labels several series,"
 
 
 class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
@@ -122,31 +135,38 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "window_size": [Interval(Integral, 1, None, closed="left")],
         "lag": [Interval(Integral, 0, None, closed="left")],
+        "column_lags": [dict, None],
         "sampling_rate": [Interval(Integral, 1, None, closed="left")],
         "padding": [StrOptions({"nan", "edge", "zero"})],
-        "carry_context": ["boolean"],
+        "freq": [str, HasMethods("is_on_offset"), None],
+        "carry_context": ["boolean", StrOptions({"follows"})],
         "group_column": [Integral, str, None],
         "flatten": ["boolean"],
     }
 
     _group_position: int | None
     _history: History | None
+    _step: Any
 
     def __init__(
         self,
         window_size: int = 10,
         *,
         lag: int = 0,
+        column_lags: dict[str | int, int] | None = None,
         sampling_rate: int = 1,
         padding: str = "nan",
-        carry_context: bool = False,
+        freq: Any = None,
+        carry_context: bool | str = False,
         group_column: int | str | None = None,
         flatten: bool = False,
     ) -> None:
         self.window_size = window_size
         self.lag = lag
+        self.column_lags = column_lags
         self.sampling_rate = sampling_rate
         self.padding = padding
+        self.freq = freq
         self.carry_context = carry_context
         self.group_column = group_column
         self.flatten = flatten
@@ -166,25 +186,53 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         self : object
             The fitted transformer.
         """
-        series = self._fit(X, y)
-        # Warnings come last: if one is turned into an error, the transformer is fitted.
-        if self._history is not None:
-            self._history.warn_if_unordered(index_of(X), stacklevel=2)
-        if self.lag == 0:
-            warn_if_windows_hold_target(series, y, stacklevel=2)
+        rows = self._fit(X, y)
+        self._warn(rows, y, stacklevel=2)
         return self
 
+    def fit_transform(self, X: ArrayLike, y: Any = None) -> Windows | NDArray[Any]:
+        """Fit, and make the windows of the fitted rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            The series, oldest row first.
+        y : array-like, default=None
+            The target. It only serves to warn if the windows hold it.
+
+        Returns
+        -------
+        Windows or ndarray
+            As ``transform`` returns them.
+        """
+        rows = self._fit(X, y)
+        self._warn(rows, y, stacklevel=2)
+        return self._windows(rows, {})
+
     @with_callbacks  # type: ignore[untyped-decorator]
-    def _fit(self, X: ArrayLike, y: Any) -> NDArray[Any]:
-        """Fit, with the callbacks of scikit-learn around; return the checked series."""
+    def _fit(self, X: ArrayLike, y: Any) -> Rows:
+        """Fit, with the callbacks of scikit-learn around; return the checked rows."""
         callbacks = self._init_callback_context()
         if callbacks is not None:
             callbacks.call_on_fit_task_begin(estimator=self, X=X, y=y)
         self._validate_params()
-        series = self._start(X, recognize=True)
+        rows = self._start(X, recognize=True)
         if callbacks is not None:
             callbacks.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
-        return series
+        return rows
+
+    def _warn(self, rows: Rows, y: Any, *, stacklevel: int) -> None:
+        """Warn about what the fitted rows show. The transformer is fitted even if it raises."""
+        if rows.index is not None:
+            warn_about_order(
+                [rows.labels_of(member) for member in rows.members()],
+                carries=bool(self.carry_context),
+                counts_time=self.freq is not None,
+                stacklevel=stacklevel + 1,
+            )
+        is_own_row = np.equal(self._lags, 0)
+        if is_own_row.any():
+            warn_if_windows_hold_target(rows.values[:, is_own_row], y, stacklevel=stacklevel + 1)
 
     def partial_fit(self, X: ArrayLike, y: Any = None) -> SlidingWindow:
         """Add rows that follow those fitted so far, to precede the rows of later calls.
@@ -204,21 +252,19 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         self : object
             The transformer.
         """
-        is_first = not hasattr(self, "n_features_in_")
         self._validate_params()
-        if is_first:
-            self._start(X, recognize=False)
-            if self._history is not None:
-                self._history.warn_if_unordered(index_of(X), stacklevel=2)
+        if not hasattr(self, "n_features_in_"):
+            self._warn(self._start(X, recognize=False), None, stacklevel=2)
             return self
-        series, groups = self._check(X, reset=False)
+        rows = self._check(X, reset=False)
         if self.carry_context:
+            series = {member.group: self._on_grid(rows, member)[0] for member in rows.members()}
             self._history = self._checked_history().extended(
-                series, groups, index_of(X), may_have_gap=self.padding == "nan"
+                rows, series, may_have_gap=self.padding == "nan"
             )
         return self
 
-    def transform(self, X: ArrayLike) -> NDArray[Any]:
+    def transform(self, X: ArrayLike) -> Windows | NDArray[Any]:
         """Make the windows.
 
         Parameters
@@ -229,21 +275,53 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
 
         Returns
         -------
-        ndarray of shape (n_rows, window_size, n_features)
-            The windows, a read-only view. With ``flatten`` a new array of shape (n_rows,
+        Windows or ndarray
+            The windows, which stand for a read-only array of shape (n_rows, window_size,
+            n_features) and are not copied. With ``flatten`` a new array of shape (n_rows,
             window_size * n_features). Integers become float64 where NaN is needed.
         """
         check_is_fitted(self)
-        series, groups = self._check(X, reset=False)
+        rows = self._check(X, reset=False)
         before: RowsBySeries = {}
         if self.carry_context:
-            before = self._checked_history().rows_before(
-                series, groups, index_of(X), may_have_gap=self.padding == "nan"
+            history = self._checked_history()
+            before = (
+                history.newest_before(rows, may_have_gap=self.padding == "nan")
+                if self.carry_context == "follows"
+                else history.rows_before(rows, self.window_size, may_have_gap=self.padding == "nan")
             )
-        windows = windows_of_panel(series, members_of(groups), before, self._layout)
+        return self._windows(rows, before)
+
+    def _windows(self, rows: Rows, before: RowsBySeries) -> Windows | NDArray[Any]:
+        """Make the windows of checked rows."""
+        series = [
+            Series(
+                member.rows,
+                *self._on_grid(rows, member),
+                before.get(member.group, rows.values[:0]),
+            )
+            for member in rows.members()
+        ]
+        windows = make_buffer(series, len(rows.values), self._layout)
         if self.flatten:
-            return windows.reshape(len(windows), -1).copy()
+            return np.array(windows).reshape(len(windows), -1)
         return windows
+
+    def _on_grid(self, rows: Rows, member: Member) -> tuple[NDArray[Any], NDArray[np.intp] | slice]:
+        """Return the rows of a series with rows of NaN for times that are left out."""
+        values = rows.values[member.rows]
+        if self._step is None:
+            return values, slice(None)
+        positions = grid_positions(rows.labels_of(member), self._step)
+        filled, places = on_grid(values, positions, self._layout.n_before)
+        if self.padding != "nan" and len(filled) > len(values):
+            place = int(np.argmax(np.diff(positions) > 1))
+            raise ValueError(
+                f"Rows are missing after {rows.labels_of(member)[place]}. With padding='nan' they "
+                f"count as missing time steps; with padding={self.padding!r}, X needs a row for "
+                "every time, for instance by X.asfreq(...).ffill()."
+            )
+        return filled, places
 
     def set_output(self, *, transform: str | None = None) -> SlidingWindow:
         """Choose the container of the output, which only has an effect with ``flatten``.
@@ -277,59 +355,112 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         Returns
         -------
         ndarray of shape (window_size * `n_features_in_`,)
-            ``name_lagK`` for the value K rows before.
+            ``name_lagK`` for the value K rows before, step after step: what ``timesteps`` of the
+            estimators reads.
         """
         check_is_fitted(self)
         names = _check_feature_names_in(self, input_features)
         if self._group_position is not None:
             names = np.delete(names, self._group_position)
+        lags = self._lags
         return np.array(
-            [f"{name}_lag{lag}" for lag in self._layout.lags for name in names], dtype=object
+            [
+                f"{name}_lag{lag + age}"
+                for age in self._layout.ages
+                for name, lag in zip(names, lags, strict=True)
+            ],
+            dtype=object,
         )
 
     @property
     def _layout(self) -> Layout:
-        return Layout(self.window_size, self.lag, self.sampling_rate, self.padding)
+        lags = tuple(int(lag) for lag in self._lags)
+        return Layout(self.window_size, lags, self.sampling_rate, self.padding)
 
-    def _start(self, X: Any, *, recognize: bool) -> NDArray[Any]:
+    @property
+    def _lags(self) -> NDArray[np.intp]:
+        """The lag of each column of the output."""
+        names = getattr(self, "feature_names_in_", None)
+        lags = column_lags(self.column_lags or {}, self.lag, self.n_features_in_, names)
+        return lags if self._group_position is None else np.delete(lags, self._group_position)
+
+    def _start(self, X: Any, *, recognize: bool) -> Rows:
         """Take in the first rows, which later rows may begin with again; return them, checked."""
-        series, groups = self._check(X, reset=True)
-        self._history = None
+        # A refused fit changes nothing, and no thread that transforms sees half of a new one.
+        fresh = object.__new__(type(self))
+        fresh.__dict__ = dict(self.__dict__)
+        rows = fresh._check(X, reset=True)
+        members = rows.members()
+        fresh._step = fresh._checked_step(rows)
+        fresh._history = None
+        n_before = fresh._layout.n_before
         if self.carry_context:
-            n_before = self._layout.n_before
-            self._history = History.of(series, groups, index_of(X), n_before, recognize=recognize)
-        return series
+            series = {member.group: fresh._on_grid(rows, member)[0] for member in members}
+            fresh._history = History.of(rows, series, n_before, fresh._step, recognize=recognize)
+        self.__dict__ = fresh.__dict__
+        return rows
+
+    def _checked_step(self, rows: Rows) -> Any:
+        """Return the step that windows count, None if they count rows."""
+        if self.freq is None:
+            return None
+        self._check_has_index(rows)
+        return checked_freq(self.freq, [rows.labels_of(member) for member in rows.members()])
+
+    def _check_has_index(self, rows: Rows) -> None:
+        if rows.index is None:
+            raise ValueError(
+                f"freq={self.freq!r} needs a pandas frame whose index holds the times, but X has "
+                "no index. A StandardScaler before the windows drops it, unless "
+                "pipeline.set_output(transform='pandas') keeps it."
+            )
 
     def _checked_history(self) -> History:
         """Return the history, if it holds enough rows for the present parameters."""
         if self._history is None or self._history.n_before < self._layout.n_before:
             raise ValueError(
-                "carry_context, window_size, lag or sampling_rate was changed after fit, which did "
-                "not keep enough rows for the new value: fit again."
+                "carry_context, window_size, lag, column_lags or sampling_rate was changed after "
+                "fit, which did not keep enough rows for the new value: fit again."
             )
         return self._history
 
-    def _check(self, X: Any, *, reset: bool) -> tuple[NDArray[Any], NDArray[Any] | None]:
-        """Check X, and split it into the features and the labels of series, if there are any."""
-        if self.group_column is None:
-            series = validate_data(
+    def _check(self, X: Any, *, reset: bool) -> Rows:
+        """Check X: return its features, the labels of series and the index, if there are any."""
+        index, groups = split_index(index_of(X), self.group_column)
+        position = None
+        if self.group_column is None or groups is not None:
+            check_columns_hold_numbers(X, _IF_IT_LABELS)
+            values = validate_data(
                 self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan"
             )
-            self._check_group_position(None, reset=reset)
-            return series, None
-        if not hasattr(X, "columns"):
-            # An object array keeps numbers as they are next to a label that is a string.
-            X = X if hasattr(X, "shape") else np.array(X, dtype=object)
-            X = check_array(X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X")
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        position = position_of_column(X, self.group_column)
-        features, groups = take_out_column(X, position)
-        series = check_array(
-            features, dtype="numeric", ensure_all_finite="allow-nan", estimator=self, input_name="X"
-        )
-        check_groups(groups, f"group_column={self.group_column!r}")
+        else:
+            if not hasattr(X, "columns"):
+                # An object array keeps numbers as they are next to a label that is a string.
+                X = X if hasattr(X, "shape") else np.array(X, dtype=object)
+                X = check_array(
+                    X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X"
+                )
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            position = position_of_column(X, self.group_column)
+            features, groups = take_out_column(X, position)
+            check_columns_hold_numbers(features)
+            values = check_array(
+                features,
+                dtype="numeric",
+                ensure_all_finite="allow-nan",
+                estimator=self,
+                input_name="X",
+            )
+        if groups is not None:
+            check_groups(groups, f"group_column={self.group_column!r}")
         self._check_group_position(position, reset=reset)
-        return series, groups
+        rows = Rows(values, groups, index)
+        if index is not None and is_time(index):
+            for member in rows.members():
+                check_increasing(rows.labels_of(member))
+        if not reset and self._step is not None:
+            self._check_has_index(rows)
+        return rows
 
     def _check_group_position(self, position: int | None, *, reset: bool) -> None:
         """Keep the position of the group column, or compare it with that of fit."""

@@ -145,11 +145,16 @@ def test_a_very_long_gap_fills_the_window_with_missing_steps():
     assert np.isnan(windows[0, :3]).all()
 
 
-def test_an_irregular_index_tells_the_order_of_rows():
+def test_an_irregular_index_gives_a_warning_and_tells_the_order_of_rows():
     index = pd.DatetimeIndex("2024-01-0" + pd.Index(list("12458")))
     series = frame(index, SERIES[:5])
-    window = carrying(padding="zero").fit(series[:3])
-    np.testing.assert_array_equal(window.transform(series[3:]), whole(padding="zero")[3:5])
+    window = carrying()
+    with pytest.warns(UserWarning, match="not regular") as record:
+        window.fit(series[:4])
+    assert [warning.filename for warning in record] == [__file__]
+    # The step is a day, the most common one: the 6th and the 7th are missing before the 8th.
+    expected = whole(np.insert(SERIES[:5], 4, np.full((2, 2), np.nan), axis=0))[6:]
+    np.testing.assert_array_equal(window.transform(series[4:]), expected)
     with pytest.raises(ValueError, match="nor follow the last one"):
         window.transform(series[1:])
 

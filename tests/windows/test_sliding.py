@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from support.data import Unchanged
 
 from sklstm import LSTMRegressor, SlidingWindow
+from sklstm.nn.windows import Windows
 
 SERIES = np.arange(20.0).reshape(10, 2)
 FRAME = pd.DataFrame(SERIES, columns=["temperature", "demand"])
@@ -89,7 +90,7 @@ def test_set_output_does_not_change_3d_windows(library):
     pytest.importorskip(library)
     with config_context(transform_output=library):
         windows = SlidingWindow(3).fit_transform(FRAME)
-    assert isinstance(windows, np.ndarray)
+    assert isinstance(windows, Windows)
     np.testing.assert_array_equal(windows, SlidingWindow(3).fit_transform(SERIES))
 
 
