@@ -73,6 +73,7 @@ WINDOWS = [
     SlidingWindow(window_size=3, carry_context=True, padding="edge", flatten=True),
     SlidingWindow(window_size=3, group_column=0),
     SlidingWindow(window_size=3, group_column=-1, carry_context=True, flatten=True),
+    SlidingWindow(window_size=3, lag=1, column_lags={0: 0}),
 ]
 
 
@@ -92,10 +93,8 @@ def expected_failures(estimator):
             "check_methods_subset_invariance": "windows lack the rows that are left out",
         }
         if estimator.group_column is not None:
-            # The values in these checks are all different, so each row is its own series, and the
-            # order of rows matters only if a history is carried.
-            reasons = reasons if estimator.carry_context else {}
-            reasons["check_estimators_pickle"] = "some of the NaN are labels of series"
+            # The values in these checks are all different, so each row is its own series.
+            reasons = {"check_estimators_pickle": "some of the NaN are labels of series"}
         return reasons
     reasons = {}
     if estimator.dropout > 0:

@@ -17,6 +17,7 @@ from sklstm.nn.losses import (
     SquaredError,
 )
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
+from sklstm.nn.windows import Windows
 
 __all__ = [
     "AbsoluteError",
@@ -27,6 +28,7 @@ __all__ = [
     "PinballLoss",
     "Poisson",
     "SquaredError",
+    "Windows",
     "clip_by_global_norm",
     "glorot_uniform",
     "lstm",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -97,11 +98,9 @@ class Windows(NDArrayOperatorsMixin):
         if rows is None:
             return np.asarray(self)[key]
         starts = self.starts[rows]
-        if starts.ndim == 1:
-            return self.with_starts(starts)
         if starts.ndim == 0:  # one window
             return self._view(slice(int(starts), int(starts) + 1))[0]
-        return np.asarray(self)[key]
+        return self.with_starts(starts)
 
     def with_starts(self, starts: NDArray[np.intp]) -> Windows:
         """Return other windows over the same buffer."""
@@ -171,6 +170,10 @@ class Windows(NDArrayOperatorsMixin):
         arrays = [np.asarray(x) if isinstance(x, Windows) else x for x in inputs]
         return getattr(ufunc, method)(*arrays, **kwargs)
 
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
+        # The windows become an array of NumPy, whose namespace scikit-learn wraps.
+        return sys.modules.get("sklearn.externals.array_api_compat.numpy", np)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"'Windows' object has no attribute {name!r}")
@@ -179,12 +182,11 @@ class Windows(NDArrayOperatorsMixin):
 
 def _only_rows(key: Any) -> Any:
     """Return what an index selects of the first axis; None if it also selects of another one."""
-    if not isinstance(key, tuple):
-        return key if key is not None and key is not Ellipsis else None
-    if not 0 < len(key) <= 3 or key[0] is Ellipsis or key[0] is None:
+    rows, *others = key if isinstance(key, tuple) and key else (key,)
+    is_row_index = isinstance(rows, slice) or (rows is not None and np.ndim(rows) <= 1)
+    if not is_row_index or rows is Ellipsis or isinstance(rows, tuple) or len(others) > 2:
         return None
-    n_dots = sum(part is Ellipsis for part in key)
-    is_whole = all(
-        part is Ellipsis or (isinstance(part, slice) and part == slice(None)) for part in key[1:]
-    )
-    return key[0] if is_whole and n_dots <= 1 else None
+    is_whole = [
+        part is Ellipsis or (isinstance(part, slice) and part == slice(None)) for part in others
+    ]
+    return rows if all(is_whole) else None

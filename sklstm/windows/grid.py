@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["checked_freq", "grid_positions", "is_regular", "is_time", "usual_step"]
+__all__ = [
+    "checked_freq",
+    "grid_positions",
+    "is_regular",
+    "is_time",
+    "step_name",
+    "usual_step",
+]
 
 # Labels among which pandas looks for a calendar step, such as business days or months. Where rows
 # are missing, short pieces of the index still show it; longer ones tell business days from days.
@@ -91,6 +98,11 @@ def checked_freq(freq: Any, parts: list[Any]) -> Any:
             "to regular labels, for instance with X.resample(...) or X.asfreq(...)."
         ) from error
     return step
+
+
+def step_name(step: Any) -> str:
+    """Return the name of a step, as pandas writes it."""
+    return str(getattr(step, "freqstr", step))
 
 
 def grid_positions(labels: Any, step: Any) -> NDArray[np.intp]:
@@ -237,7 +249,7 @@ def _is_period(labels: Any) -> bool:
 
 
 def _is_day(step: Any) -> bool:
-    return getattr(step, "name", "") == "D" or type(step).__name__ == "Day"
+    return type(step).__name__ == "Day"
 
 
 def _duration(step: Any) -> int | None:
@@ -253,4 +265,4 @@ def _duration(step: Any) -> int | None:
 
 
 def _name(step: Any) -> str:
-    return repr(getattr(step, "freqstr", str(step)))
+    return repr(step_name(step))

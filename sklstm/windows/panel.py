@@ -225,7 +225,7 @@ def column_lags(
                 columns = "X has no names" if known is None else f"the columns of X are {known}"
                 raise ValueError(f"column_lags names the column {column!r}, but {columns}.")
             lags[known.index(column)] = of_column
-        elif isinstance(column, Integral) and -n_columns <= column < n_columns:
+        elif _is_position(column) and -n_columns <= column < n_columns:
             lags[column] = of_column
         else:
             raise ValueError(
@@ -260,3 +260,7 @@ def take_out_column(X: Any, position: int) -> tuple[Any, NDArray[Any]]:
     if features.dtype == object:
         features = features.astype(np.float64)
     return features, X[:, position]
+
+
+def _is_position(column: Any) -> bool:
+    return isinstance(column, Integral) and not isinstance(column, bool)

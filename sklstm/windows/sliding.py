@@ -21,7 +21,7 @@ from sklstm.callbacks import CallbackSupportMixin, with_callbacks
 from sklstm.frames import check_columns_hold_numbers
 from sklstm.nn.windows import Windows
 from sklstm.pickling import VersionedEstimator
-from sklstm.windows.grid import checked_freq, grid_positions, is_time
+from sklstm.windows.grid import checked_freq, grid_positions, is_time, step_name
 from sklstm.windows.history import History, RowsBySeries
 from sklstm.windows.index import check_increasing, index_of, warn_about_order
 from sklstm.windows.leakage import warn_if_windows_hold_target
@@ -58,24 +58,36 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         Number of rows from the newest row of a window to the row that it belongs to. To forecast
         a series from its own past, with the series itself as y, this is the forecast horizon:
         ``lag=1`` for one step ahead.
+    column_lags : dict of int, default=None
+        Columns with a lag of their own, by name or position, such as ``{"holiday": 0}``. What is
+        known in advance (the calendar, a weather forecast) then reaches up to the row itself, while
+        the other columns stay ``lag`` rows behind. In each step of a window, each column has the
+        value at its own lag. A step is missing as a whole if one of these values is a missing
+        step, and padding if one of them lies before the series.
     sampling_rate : int, default=1
         Distance between the rows of a window.
     padding : {"nan", "edge", "zero"}, default="nan"
         Padding for rows before the first one: NaN, which the LSTM estimators skip, so that early
         rows are shorter sequences; the first row; or zeros.
-    carry_context : bool, default=False
+    freq : str, DateOffset or "infer", default=None
+        Count time and not rows. X is then a pandas data frame whose index holds times, and times
+        that the index leaves out, within X or between calls, are missing time steps, which needs
+        ``padding="nan"``. The step is one of pandas, such as "h", "D", "B" or "MS"; "infer" takes
+        the most common one, which ``freq_`` then says.
+    carry_context : bool or "follows", default=False
         Keep the last fitted rows, and put them before rows that follow. Test folds and rows that
         arrive later then start with full windows, and
         ``cross_val_score(pipeline, X, y, cv=TimeSeriesSplit())`` is correct without further
-        changes. The Notes say which rows follow.
+        changes. The Notes say which rows follow; with "follows", all do that ``transform`` gets.
     group_column : int, str or None, default=None
-        Position or name of the column that labels the series of a panel. Windows never cross from
-        one series into another, and the rows of the series may be interleaved. The column is not
-        part of the output. With ``carry_context`` each series has its own past, and a series that
-        was not fitted has none.
+        Position or name of the column that labels the series of a panel, or the name of a level of
+        the index. Windows never cross from one series into another, and the rows of the series
+        may be interleaved. The column is not part of the output. With ``carry_context`` each
+        series has its own past, and a series that was not fitted has none.
     flatten : bool, default=False
         Return 2-D output, with the steps of a window side by side, oldest first, for estimators
-        that take no 3-D input. Columns with names become ``temperature_lag3`` and so on.
+        that take no 3-D input, and as ``timesteps=window_size`` reads it. Columns with names become
+        ``temperature_lag3`` and so on, each with the lag of its own value.
 
     Attributes
     ----------
@@ -83,6 +95,8 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         Number of columns of the series.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns. Defined only if X has names that are all strings.
+    freq_ : str
+        The step that windows count. Defined only with ``freq``.
 
     See Also
     --------
@@ -92,9 +106,13 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
 
     Notes
     -----
-    Without ``flatten``, the output is a read-only view of a single copy of the series. Windows
-    are not copied, no matter how many rows they have in common. The windows of a panel of several
-    series are copied.
+    Without ``flatten``, the output is a :class:`~sklstm.nn.Windows`: one buffer of the rows, and
+    for each row the place where its window starts. It stands for a read-only array of shape
+    (n_rows, window_size, n_features), no matter how many series or holes there are. No window is
+    copied.
+
+    An index of times must increase, within each series. If times are left out of it, and ``freq``
+    is not given, ``fit`` warns that windows count rows.
 
     With ``carry_context``, there are two kinds of X for ``transform``:
 
@@ -103,11 +121,15 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
     - X follows the rows that were fitted last.
 
     A pandas index of increasing numbers or times tells which of the two X is, separately for each
-    series of a panel. If the index is regular, it also tells how many rows are missing in
-    between, and these count as missing time steps. Any other rows raise an error. A
+    series of a panel. It also tells how many rows are missing in between, by its most common step,
+    and these count as missing time steps. Any other rows raise an error.
+
+    Without an index, or if both indexes only count from zero, the values decide. Rows that begin
+    with all fitted rows have no past. Rows from the middle of the fitted ones are an error: a run
+    of at least ``window_size`` rows that occurs there once. A constant or periodic stretch says
+    nothing, and neither does a single row. All other rows are *taken to follow directly*. A
     StandardScaler drops the index, unless ``pipeline.set_output(transform="pandas")`` keeps it.
-    Without an index, or if both indexes only count from zero, rows that do not begin with those
-    of ``fit`` are *taken to follow directly*.
+    ``carry_context="follows"`` says that all rows follow, and nothing is guessed.
 
     ``transform`` does not change the state of the transformer. A live system either passes all
     rows since the fit each time, or calls ``partial_fit`` with each row after using it.
@@ -206,7 +228,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
             As ``transform`` returns them.
         """
         rows = self._fit(X, y)
-        self._warn(rows, y, stacklevel=2)
+        self._warn(rows, y, stacklevel=3)  # one level more: scikit-learn wraps this method
         return self._windows(rows, {})
 
     @with_callbacks  # type: ignore[untyped-decorator]
@@ -371,6 +393,13 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
             ],
             dtype=object,
         )
+
+    @property
+    def freq_(self) -> str:
+        """The step that windows count. Defined only with ``freq``."""
+        if getattr(self, "_step", None) is None:
+            raise AttributeError("freq_ is defined after fit with freq.")
+        return step_name(self._step)
 
     @property
     def _layout(self) -> Layout:
