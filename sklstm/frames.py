@@ -1,4 +1,4 @@
-"""Checks of data frames by the names of their columns."""
+"""Checks of frames and arrays by what they hold: the names of columns, masks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,24 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_columns_hold_numbers"]
+__all__ = ["check_columns_hold_numbers", "check_not_masked"]
+
+
+def check_not_masked(values: Any, name: str) -> None:
+    """Raise an error if an array has a mask, which would be ignored.
+
+    Parameters
+    ----------
+    values : object
+        Any input.
+    name : str
+        What the message calls it.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        raise ValueError(
+            f"{name} is a masked array, and what its mask hides would be read as numbers. Use "
+            f"{name}.filled(np.nan), or {name}.data if the mask means nothing."
+        )
 
 
 def check_columns_hold_numbers(X: Any, remedies: str = "") -> None:

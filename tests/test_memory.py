@@ -52,6 +52,19 @@ def transform_later_rows(series):
     window.partial_fit(series[2000:3000]).transform(series[3000:])
 
 
+def frame_with_holes(series):
+    pd = pytest.importorskip("pandas")
+    hours = pd.date_range("2000-01-01", periods=2 * len(series), freq="h")
+    kept = np.sort(np.random.RandomState(0).permutation(2 * len(series))[: len(series)])
+    return pd.DataFrame(series, hours[kept])
+
+
+def windows_of_panel(series):
+    return windows(group_column=0, carry_context=True).fit_transform(
+        np.c_[np.arange(N_SAMPLES) % 10, series]
+    )
+
+
 WITH_WINDOWS = {
     "fit_transform": lambda series: windows().fit_transform(series),
     "fit": fit_on_windows,
@@ -62,12 +75,23 @@ WITH_WINDOWS = {
     "group_column": lambda series: windows(carry_context=True, group_column=0).fit_transform(
         np.c_[np.zeros(N_SAMPLES), series]
     ),
+    "panel": windows_of_panel,
+    "fit on panel": lambda series: LSTMRegressor(2, max_iter=1).fit(windows_of_panel(series), Y),
+    "freq": lambda series: windows(freq="h").fit_transform(frame_with_holes(series)),
+    "column_lags": lambda series: windows(column_lags={0: 5}).fit_transform(series),
 }
 
 
 @pytest.mark.parametrize("name", WITH_WINDOWS)
 def test_windows_take_the_memory_of_a_batch(name):
     assert peak_of(WITH_WINDOWS[name], SERIES) < SIZE / 4
+
+
+def test_windows_hold_little_more_than_the_series():
+    series = np.random.RandomState(0).normal(size=(20_000, 8))
+    panel = np.c_[series, np.arange(20_000) % 20]
+    windows = SlidingWindow(200, group_column=8).fit_transform(panel)
+    assert windows.nbytes < 1.4 * series.nbytes  # 199 rows of padding for each of 20 series
 
 
 def test_the_peak_of_a_copy_of_all_windows_is_measured():

@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
+from sklstm.frames import check_columns_hold_numbers, check_not_masked
 from sklstm.windows.panel import check_groups, members_of
 
 __all__ = ["forecast_targets", "make_windows"]
@@ -53,7 +54,9 @@ def make_windows(
     X_windows : ndarray of shape (n_windows, window_size, n_features)
         The windows. A read-only view, unless there are several series.
     y_windows : ndarray of shape (n_windows, horizon) or (n_windows, horizon, n_targets)
-        The targets. Without the last axis if y is 1-D or has a single column.
+        The targets. Without the last axis if y is 1-D or has a single column. With several columns
+        they are 3-D, but the estimators take one number for each output: pass
+        ``y_windows.reshape(len(y_windows), -1)``, or one target of y.
 
     Raises
     ------
@@ -80,6 +83,9 @@ def make_windows(
     }
     for name, size in sizes.items():
         _check_size(name, size)
+    check_not_masked(X, "X")
+    check_not_masked(y, "y")
+    check_columns_hold_numbers(X)
     options: dict[str, Any] = {"dtype": "numeric", "ensure_all_finite": "allow-nan"}
     series = check_array(X, ensure_2d=False, input_name="X", **options)
     series = series.reshape(len(series), -1) if series.ndim == 1 else series
@@ -147,6 +153,7 @@ def forecast_targets(
            [nan, nan]])
     """
     _check_size("horizon", horizon)
+    check_not_masked(y, "y")
     values = check_array(
         y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y"
     )

@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from sklstm.callbacks import CallbackSupportMixin, with_callbacks
-from sklstm.frames import check_columns_hold_numbers
+from sklstm.frames import check_columns_hold_numbers, check_not_masked
 from sklstm.nn.windows import Windows
 from sklstm.pickling import VersionedEstimator
 from sklstm.windows.grid import checked_freq, grid_positions, is_time, step_name
@@ -53,7 +53,8 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
     Parameters
     ----------
     window_size : int, default=10
-        Number of rows in a window.
+        Number of rows in a window. It may exceed the number of rows, in which case all windows are
+        shorter sequences.
     lag : int, default=0
         Number of rows from the newest row of a window to the row that it belongs to. To forecast
         a series from its own past, with the series itself as y, this is the forecast horizon:
@@ -237,11 +238,20 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         callbacks = self._init_callback_context()
         if callbacks is not None:
             callbacks.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        self._validate_params()
+        self._check_parameters()
         rows = self._start(X, recognize=True)
         if callbacks is not None:
             callbacks.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes={})
         return rows
+
+    def _check_parameters(self) -> None:
+        self._validate_params()
+        for name in ("window_size", "lag", "sampling_rate", "group_column"):
+            if isinstance(getattr(self, name), bool):  # which is an int for Python
+                raise ValueError(
+                    f"The {name!r} parameter of SlidingWindow must not be a bool, got "
+                    f"{getattr(self, name)}."
+                )
 
     def _warn(self, rows: Rows, y: Any, *, stacklevel: int) -> None:
         """Warn about what the fitted rows show. The transformer is fitted even if it raises."""
@@ -274,7 +284,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         self : object
             The transformer.
         """
-        self._validate_params()
+        self._check_parameters()
         if not hasattr(self, "n_features_in_"):
             self._warn(self._start(X, recognize=False), None, stacklevel=2)
             return self
@@ -455,6 +465,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
 
     def _check(self, X: Any, *, reset: bool) -> Rows:
         """Check X: return its features, the labels of series and the index, if there are any."""
+        check_not_masked(X, "X")
         index, groups = split_index(index_of(X), self.group_column)
         position = None
         if self.group_column is None or groups is not None:

@@ -2,6 +2,7 @@
 
 import datetime
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from support.data import Unchanged
 from windows._series import DAYS, SERIES, carrying, frame, polars_frame, whole
 
-from sklstm import SlidingWindow
+from sklstm import SlidingWindow, forecast_targets, make_windows
 
 WINDOWS = [SlidingWindow(4), carrying(), SlidingWindow(4, freq="D")]
 windows = pytest.mark.parametrize("window", WINDOWS, ids=["plain", "carrying", "freq"])
@@ -259,3 +260,51 @@ def test_a_new_fit_forgets_the_names_of_the_old_one():
     window = SlidingWindow(4).fit(frame())
     window.fit(SERIES)
     assert not hasattr(window, "feature_names_in_")
+
+
+# Masked arrays, and parameters that are no numbers.
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_transform", "partial_fit", "transform"])
+def test_masked_arrays_are_refused(method):
+    masked = np.ma.masked_greater(SERIES, 1)
+    window = carrying().fit(SERIES[:10])
+    with Unchanged(window), pytest.raises(ValueError, match=r"X\.filled\(np\.nan\)"):
+        getattr(window, method)(masked)
+
+
+def test_masked_arrays_are_refused_by_functions():
+    masked = np.ma.masked_greater(SERIES[:, 0], 1)
+    with pytest.raises(ValueError, match="X is a masked array"):
+        make_windows(masked, window_size=2)
+    with pytest.raises(ValueError, match="y is a masked array"):
+        make_windows(SERIES, masked, window_size=2)
+    with pytest.raises(ValueError, match="y is a masked array"):
+        forecast_targets(masked, 2)
+
+
+@pytest.mark.parametrize("name", ["window_size", "lag", "sampling_rate", "group_column"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_bools_are_no_numbers(name, method):
+    window = SlidingWindow(**{name: True})
+    with Unchanged(window), pytest.raises(ValueError, match=f"'{name}' parameter .* not be a bool"):
+        getattr(window, method)(SERIES)
+
+
+def test_windows_may_be_longer_than_the_series():
+    windows = SlidingWindow(50).fit_transform(SERIES)
+    np.testing.assert_array_equal(np.isnan(windows[:, :, 0]).sum(axis=1), 49 - np.arange(20))
+
+
+def test_threads_that_transform_leave_warnings_alone():
+    series = SERIES.copy()
+    series[:, 1] = np.nan
+    window = carrying().fit(series[:10])
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(window.transform, [series[10:]] * 200))
+    assert warnings.filters == before
+    for windows in results:
+        np.testing.assert_array_equal(windows, whole(series)[10:])
+    with pytest.warns(UserWarning, match="still heard"):
+        warnings.warn("still heard", stacklevel=1)
