@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ForecastDisplay", "LossCurveDisplay"]
 
+# Room for the label of a date on the horizontal axis.
+_INCHES_PER_DATE = 0.6
+
 
 def _new_axes(ax: Axes | None) -> Axes:
     """Return the given axes, or those of a new figure if None."""
@@ -298,10 +301,7 @@ class ForecastDisplay:
         self.ax_ = _new_axes(ax)
         self.figure_ = self.ax_.figure
         y_true, y_pred = np.asarray(self.y_true), np.asarray(self.y_pred)
-        index: Any = self.index
-        if hasattr(index, "to_timestamp"):  # a pandas PeriodIndex
-            index = index.to_timestamp()
-        x = np.arange(len(y_true)) if index is None else np.asarray(index)
+        x = np.arange(len(y_true)) if self.index is None else np.asarray(_on_the_clock(self.index))
         (self.true_line_,) = self.ax_.plot(x, y_true, color="black", label="observed")
         label = name or self.name or "predicted"
         (self.pred_line_,) = self.ax_.plot(x, y_pred, **{"label": label, **line_kw})
@@ -318,7 +318,46 @@ class ForecastDisplay:
             )
         if self.cutoff is not None:
             self.cutoff_line_ = self.ax_.axvline(
-                self.cutoff, color="gray", linestyle=":", label="end of training"
+                _on_the_clock(self.cutoff), color="gray", linestyle=":", label="end of training"
             )
-        self.ax_.legend()
+        if x.dtype.kind == "M":
+            _space_out_dates(self.ax_)
+        _put_legend_above_data(self.ax_)
         return self
+
+
+def _on_the_clock(times: Any) -> Any:
+    """Return periods by their start and times of a zone as its clock shows them."""
+    if hasattr(times, "to_timestamp"):
+        times = times.to_timestamp()
+    return times.tz_localize(None) if getattr(times, "tz", None) is not None else times
+
+
+def _space_out_dates(ax: Axes) -> None:
+    """Show no more dates than there is room for, each as short as possible."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    n_most = int(ax.get_window_extent().width / ax.figure.dpi / _INCHES_PER_DATE)
+    # The locator finds an interval only if the largest number is more than twice the least.
+    n_least = 2 if n_most >= 5 else 1
+    n_most = max(n_most, 2 * n_least + 1)
+    locator = AutoDateLocator(minticks=n_least, maxticks=n_most)  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def _put_legend_above_data(ax: Axes) -> None:
+    """Make room for the legend above the curves, inside of the axes."""
+    siblings = ax.get_shared_y_axes().get_siblings(ax)
+    low = min(other.dataLim.y0 for other in siblings)
+    high = max(other.dataLim.y1 for other in siblings)
+    legend = ax.legend(loc="upper left", ncols=2, fontsize="small")
+    if legend.get_window_extent().width > 0.9 * ax.get_window_extent().width:
+        legend = ax.legend(loc="upper left", fontsize="small")
+    if ax.get_yscale() != "linear" or not np.isfinite([low, high]).all():
+        return
+    margin = 0.05 * (high - low or abs(high) or 1.0)
+    low, high = low - margin, high + margin
+    taken = legend.get_window_extent().height / ax.get_window_extent().height
+    # Of the new height, the fraction below the legend holds the curves.
+    ax.set_ylim(low, low + (high - low) / (1 - min(taken + 0.05, 0.7)))

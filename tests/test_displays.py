@@ -1,5 +1,6 @@
 """Displays of the loss curve and of forecasts."""
 
+import itertools
 import subprocess
 import sys
 
@@ -128,6 +129,60 @@ def test_a_forecast_display_accepts_a_period_index():
     assert list(display.true_line_.get_xdata()) == list(y.index.to_timestamp().to_numpy())
     with pytest.raises(ValueError, match="different indexes"):
         ForecastDisplay.from_predictions(y, y.set_axis(y.index + 1))
+
+
+def overlap(a, b):
+    """Return whether two boxes have more than an edge in common."""
+    return min(a.x1, b.x1) - max(a.x0, b.x0) > 0.5 and min(a.y1, b.y1) - max(a.y0, b.y0) > 0.5
+
+
+@pytest.mark.parametrize("size", [(6.4, 4.8), (3, 2.2), (12, 3), (4, 6)], ids=str)
+@pytest.mark.parametrize("freq", ["min", "h", "D", "B", "W", "MS", "QS", "YS"])
+@pytest.mark.parametrize("n_rows", [8, 30, 120])
+def test_dates_do_not_overlap_and_the_legend_covers_no_curve(freq, n_rows, size):
+    pd = pytest.importorskip("pandas")
+    plt = pytest.importorskip("matplotlib.pyplot")
+    index = pd.date_range("2019-12-28 21:00", periods=n_rows, freq=freq)
+    y = pd.Series(np.random.RandomState(0).normal(size=n_rows).cumsum() - 50, index=index)
+    figure, ax = plt.subplots(figsize=size, layout="constrained")
+    display = ForecastDisplay.from_predictions(
+        y, y + 0.1, lower=y - 3, upper=y + 3, cutoff=index[n_rows // 2], ax=ax
+    )
+    figure.canvas.draw()
+    labels = [label.get_window_extent() for label in ax.get_xticklabels() if label.get_text()]
+    inside = [box for box in labels if ax.bbox.x0 <= (box.x0 + box.x1) / 2 <= ax.bbox.x1]
+    assert len(inside) >= (2 if size[0] > 5 else 1)
+    assert not any(overlap(a, b) for a, b in itertools.pairwise(inside))
+    legend = ax.get_legend().get_window_extent()
+    tops = ax.transData.transform(display.band_.get_paths()[0].vertices)
+    assert tops[:, 1].max() < legend.y0
+    assert legend.x1 <= ax.bbox.x1 + 1
+    plt.close(figure)
+
+
+def test_a_forecast_display_shows_the_clock_of_a_time_zone():
+    pd = pytest.importorskip("pandas")
+    index = pd.date_range("2024-03-30", periods=48, freq="h", tz="Europe/Berlin")
+    y = pd.Series(np.arange(48.0), index=index)
+    display = ForecastDisplay.from_predictions(y, y, cutoff=index[24])
+    assert display.true_line_.get_xdata()[0] == np.datetime64("2024-03-30")
+    assert display.cutoff_line_.get_xdata()[0] == pd.Timestamp("2024-03-31")
+
+
+def test_a_forecast_display_leaves_room_on_axes_with_a_common_scale():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    figure, axes = plt.subplots(nrows=2, sharey=True)
+    for ax, level in zip(axes, [0, 100], strict=True):
+        ForecastDisplay.from_predictions([level, level + 1.0], [level, level + 1.0], ax=ax)
+    assert axes[0].get_ylim()[0] < 0
+    assert axes[0].get_ylim()[1] > 101
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0, 5.0])
+def test_a_forecast_display_of_a_constant_or_nothing(value):
+    display = ForecastDisplay.from_predictions([value] * 3, [value] * 3)
+    assert np.isfinite(display.ax_.get_ylim()).all()
 
 
 def test_a_forecast_display_of_inconsistent_arguments_raises():
