@@ -4,24 +4,36 @@ import csv
 import io
 
 import numpy as np
-from scipy.stats import ttest_ind
+from scipy.stats import rankdata, ttest_ind
 
 NAMES = {
     "naive": "naive",
     "seasonal naive": "seasonal naive",
     "ridge": "ridge",
+    "ridge of each": "ridge of each series",
     "neighbour": "nearest neighbour",
     "linear": "linear",
     "summaries": "linear on summaries",
     "boosting": "boosting",
     "mlp": "MLP",
     "torch": "PyTorch LSTM",
+    "torch and ridge": "PyTorch LSTM + ridge",
     "plain": "plain LSTM",
     "chosen": "sklstm, chosen",
     "sklstm": "sklstm",
 }
-COLORS = {"sklstm": "tab:blue", "chosen": "tab:blue", "plain": "tab:green", "torch": "tab:orange"}
-MARKERS = dict(zip(NAMES, "|xsvsP^Doo*o", strict=True))
+COLORS = {
+    "sklstm": "tab:blue",
+    "chosen": "tab:blue",
+    "plain": "tab:green",
+    "torch": "tab:orange",
+    "torch and ridge": "tab:orange",
+}
+MARKERS = dict(zip(NAMES, "|xs1vsP^Do*o*o", strict=True))
+# Methods that an LSTM is compared with in the summary of the sequences.
+SIMPLE = ("neighbour", "linear", "summaries", "boosting", "mlp")
+# Two scores that differ by less are called level.
+LEVEL = 0.01
 # The markers of the two LSTMs, one per seed, are drawn above and below the line of their set.
 SHIFTS = {"sklstm": 0.18, "torch": -0.18}
 
@@ -71,17 +83,14 @@ def compare(result):
 
 def tables(results):
     """Yield name, header and rows of each table."""
-    for name, kind in (("forecasts", "forecast"), ("sequences", "sequences")):
-        chosen = of_kind(results, kind)
-        models = [m for m in NAMES if any(m in result["scores"] for result in chosen.values())]
-        yield (
-            name,
-            ["set", "training", "test", *(NAMES[model] for model in models)],
-            [
-                [set_, result["n_train"], result["n_test"], *(cell(result, m) for m in models)]
-                for set_, result in chosen.items()
-            ],
-        )
+    for name, kind in (
+        ("forecasts", "forecast"),
+        ("ahead", "ahead"),
+        ("panels", "panel"),
+        ("sequences", "sequences"),
+    ):
+        if entries := of_kind(results, kind):
+            yield name, *scores_table(entries)
     yield (
         "torch",
         ["set", "seeds", "plain LSTM", "PyTorch", "gap / std", "p", "same draws"],
@@ -98,26 +107,69 @@ def tables(results):
             if {"plain", "torch"} <= set(result["scores"])
         ],
     )
-    forecasts = of_kind(results, "forecast")
-    models = [m for m in NAMES if all(m in result["scores"] for result in forecasts.values())]
-    yield (
-        "summary",
-        ["model", "mean rank", "mean ratio to the ridge", "largest ratio", "ahead of the ridge on"],
-        [summary(forecasts, models, model) for model in models],
+    one_step = of_kind(results, "forecast")
+    if one_step:
+        yield "summary", *forecasts_summary(one_step)
+    others = of_kind(results, "ahead") | of_kind(results, "panel")
+    if others:
+        yield "summary_others", *forecasts_summary(others)
+    sequences = of_kind(results, "sequences")
+    if sequences:
+        yield "summary_sequences", *sequences_summary(sequences)
+
+
+def scores_table(entries):
+    """Return header and rows of the table of all scores of a kind."""
+    models = [m for m in NAMES if any(m in result["scores"] for result in entries.values())]
+    header = ["set", "training", "test", *(NAMES[model] for model in models)]
+    return header, [
+        [set_, result["n_train"], result["n_test"], *(cell(result, m) for m in models)]
+        for set_, result in entries.items()
+    ]
+
+
+def mean_scores(entries):
+    """Return the models that all sets have, and their mean scores, (n_sets, n_models)."""
+    models = [m for m in NAMES if all(m in result["scores"] for result in entries.values())]
+    means = [[np.mean(r["scores"][m]) for m in models] for r in entries.values()]
+    return models, np.array(means)
+
+
+def forecasts_summary(entries):
+    """Return mean ranks, and errors relative to those of the ridge."""
+    models, errors = mean_scores(entries)
+    ranks = rankdata(errors, axis=1)
+    ratios = errors / errors[:, [models.index("ridge")]]
+    header = ["model", "mean rank", "mean ratio to the ridge", "largest ratio"]
+    return [*header, "ahead of the ridge on"], [
+        [
+            NAMES[model],
+            f"{rank.mean():.1f}",
+            f"{np.exp(np.log(ratio).mean()):.3f}",
+            f"{ratio.max():.2f}",
+            f"{(ratio < 1).sum()} of {len(ratio)}",
+        ]
+        for model, rank, ratio in zip(models, ranks.T, ratios.T, strict=True)
+    ]
+
+
+def sequences_summary(entries):
+    """Return mean ranks, and how far the scores are from those of the best simple method."""
+    models, scores = mean_scores(entries)
+    ranks = rankdata(-scores, axis=1)
+    best = np.array(
+        [max(np.mean(r["scores"][m]) for m in SIMPLE if m in r["scores"]) for r in entries.values()]
     )
-
-
-def summary(forecasts, models, model):
-    """Return the mean rank of a model, and its errors relative to those of the ridge."""
-    means = {name: {m: np.mean(r["scores"][m]) for m in models} for name, r in forecasts.items()}
-    ranks = [sorted(errors.values()).index(errors[model]) + 1 for errors in means.values()]
-    ratios = np.array([errors[model] / errors["ridge"] for errors in means.values()])
-    return [
-        NAMES[model],
-        f"{np.mean(ranks):.1f}",
-        f"{np.exp(np.log(ratios).mean()):.3f}",
-        f"{ratios.max():.2f}",
-        f"{(ratios < 1).sum()} of {len(ratios)}",
+    gaps = scores - best[:, np.newaxis]
+    header = ["model", "mean rank", "level with the best simple method on"]
+    return [*header, "largest distance to it"], [
+        [
+            NAMES[model],
+            f"{rank.mean():.1f}",
+            f"{(gap > -LEVEL).sum()} of {len(gap)}",
+            f"{gap.min():+.3f}",
+        ]
+        for model, rank, gap in zip(models, ranks.T, gaps.T, strict=True)
     ]
 
 

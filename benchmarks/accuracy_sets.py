@@ -1,6 +1,7 @@
 """Data sets of the accuracy benchmark, read from files of packages that are not imported."""
 
 import ast
+import csv
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
@@ -51,6 +52,62 @@ class Forecast:
     backward: callable = as_it_is
     params: dict = field(default_factory=dict)
     n_seeds: int = 10
+
+    @property
+    def is_change(self):
+        """Whether the models forecast changes of the level."""
+        return self.backward is not as_it_is
+
+
+@dataclass
+class StepsAhead:
+    """A series to forecast several steps ahead at once.
+
+    Parameters
+    ----------
+    series : Forecast
+        The series, and the parameters of the LSTMs.
+    horizon : int
+        Number of steps.
+    n_seeds : int
+        As for Forecast.
+    """
+
+    series: Forecast
+    horizon: int
+    n_seeds: int = 5
+
+    @property
+    def window_size(self):
+        return self.series.window_size
+
+    @property
+    def params(self):
+        return self.series.params
+
+
+@dataclass
+class Panel:
+    """Series of equal length to forecast with one model.
+
+    Parameters
+    ----------
+    load : callable
+        Returns the series, of shape (n_times, n_series).
+    forward : callable
+        Returns changes of the series, of the same shape.
+    season, window_size, test_size, n_origins, params, n_seeds
+        As for Forecast, in times.
+    """
+
+    load: callable
+    forward: callable
+    season: int
+    window_size: int
+    test_size: int
+    n_origins: int
+    params: dict = field(default_factory=dict)
+    n_seeds: int = 5
 
 
 @dataclass
@@ -183,6 +240,37 @@ FORECASTS = {
         params={"max_iter": 30},
     ),
     "noisy sines": Forecast(noisy_sines, 660, 40, 100, n_origins=2),
+}
+
+# One of each kind: a trend with a season, a cycle that is not linear, a season, and many rows.
+AHEAD = {
+    f"{name}, {horizon} steps": StepsAhead(FORECASTS[name], horizon)
+    for name, horizon in {"airline": 12, "sunspots": 12, "elnino": 12, "taylor": 48}.items()
+}
+
+
+# Panels.
+
+
+def employment():
+    """Return monthly employment in the US by industry, 2006 to 2015, seasonally adjusted."""
+    # Column 0 is the month, and the last one a change.
+    return read_csv("vega_datasets", "_data", "us-employment.csv", columns=range(1, 23))
+
+
+def fertility():
+    """Return births per woman in the countries with all years from 1960 to 2011."""
+    path = package_folder("statsmodels") / "datasets" / "fertility" / "fertility.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row[4:56] for row in csv.reader(file)][1:]
+    return np.array([row for row in rows if all(row)], dtype=float).T
+
+
+PANELS = {
+    "employment": Panel(employment, growth, 12, 12, test_size=12, n_origins=3),
+    "fertility": Panel(
+        fertility, difference, 1, 10, test_size=5, n_origins=2, params={"max_iter": 30}
+    ),
 }
 
 

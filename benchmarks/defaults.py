@@ -13,7 +13,8 @@ from contextlib import ExitStack
 from unittest.mock import patch
 
 import numpy as np
-from accuracy import PLAIN, linear_model, scaled
+from accuracy_models import PLAIN, linear_model
+from accuracy_sequences import scaled
 from accuracy_sets import FORECASTS, SEQUENCES
 from sklearn.model_selection import StratifiedKFold, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline

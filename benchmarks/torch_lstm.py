@@ -2,12 +2,17 @@
 
 import numpy as np
 import torch
+from accuracy_models import ALPHAS
 from sklearn.base import BaseEstimator
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import RidgeCV
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.preprocessing import LabelBinarizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import LabelBinarizer, StandardScaler
 from sklearn.utils import check_random_state
 
 from sklstm import LSTMClassifier
+from sklstm.parameters import MIN_UPDATES
 
 # At these sizes a second thread does not help.
 torch.set_num_threads(1)
@@ -18,6 +23,11 @@ class TorchLSTM(BaseEstimator):
 
     Sizes, initialisation scheme, Adam, learning rate, batch size, clipping, penalty, epochs,
     stopping rule and standardisation of y are the same. The random numbers differ.
+
+    With ``linear_skip``, a ridge regression reads the last time steps of complete windows, and the
+    LSTM learns what it leaves over. With ``early_stopping``, the last samples decide which epoch is
+    kept; with a ridge, the state before the first epoch, in which the LSTM adds nothing, is one of
+    them. sklstm does more: it averages weights, and mixes the LSTM with the ridge.
 
     Parameters
     ----------
@@ -37,12 +47,31 @@ class TorchLSTM(BaseEstimator):
         self.rng = check_random_state(params["random_state"])
         self.rng = np.random.RandomState(self.rng.randint(np.iinfo(np.int32).max))
         torch.manual_seed(self.rng.randint(2**31) if not self.same_draws else 0)
+        n_train = len(y)
+        if params["early_stopping"] is True:
+            n_train -= int(np.ceil(params["validation_fraction"] * n_train))
+        self.ridge = None
+        if params["linear_skip"]:
+            self._fit_ridge(X[:n_train], y[:n_train])
+            y = y - self._forecast_of_ridge(X)
         X, lengths = padded(X)
-        target = torch.from_numpy(self._encode(y)).to(X.dtype)
+        target = torch.from_numpy(self._encode(y, n_train)).to(X.dtype)
         self._initialize(X.shape[2], target.shape[1], X.dtype)
+        data = X, lengths, target
+        self._train(*(part[:n_train] for part in data), [part[n_train:] for part in data])
+        return self
+
+    def _train(self, X, lengths, target, validation):
+        params = self.params
         optimizer = torch.optim.Adam(self.trained, lr=params["learning_rate_init"])
         batch_size = 32 if params["batch_size"] == "auto" else params["batch_size"]
-        self.loss_curve_, best, n_stalled = [], np.inf, 0
+        self.loss_curve_, n_stalled, patience = [], 0, params["n_iter_no_change"]
+        best, kept = np.inf, None
+        if params["early_stopping"] is True:
+            best, kept = self._validation_loss(*validation), self._copy()
+        elif batch_size < len(X):
+            # As in sklstm, an epoch with few updates counts less.
+            patience *= max(1, -(-MIN_UPDATES // -(-len(X) // batch_size)))
         for _ in range(params["max_iter"]):
             order = torch.from_numpy(self.rng.permutation(len(X)))
             total = 0.0
@@ -57,31 +86,56 @@ class TorchLSTM(BaseEstimator):
                 optimizer.step()
                 total += loss.item() * len(rows)
             self.loss_curve_.append(total / len(X))
-            n_stalled = n_stalled + 1 if self.loss_curve_[-1] > best - params["tol"] else 0
-            best = min(best, self.loss_curve_[-1])
-            if n_stalled > params["n_iter_no_change"]:
+            now = self.loss_curve_[-1] if kept is None else self._validation_loss(*validation)
+            if kept is not None and now < best:
+                kept = self._copy()
+            n_stalled = n_stalled + 1 if now > best - params["tol"] else 0
+            best = min(best, now)
+            if n_stalled > patience:
                 break
         self.n_iter_ = len(self.loss_curve_)
-        return self
+        if kept is not None:
+            with torch.no_grad():
+                for W, best_W in zip(self.trained, kept, strict=True):
+                    W.copy_(best_W)
 
-    def predict(self, X, block=512):
-        X, lengths = padded(X)
+    def _copy(self):
+        return [W.detach().clone() for W in self.trained]
+
+    def _validation_loss(self, X, lengths, target):
+        return self._loss(self._raw_outputs(X, lengths), target).item()
+
+    def _raw_outputs(self, X, lengths, block=512):
         with torch.inference_mode():
             parts = zip(X.split(block), lengths.split(block), strict=True)
-            raw = torch.cat([self._raw(*part) for part in parts]).numpy()
+            return torch.cat([self._raw(*part) for part in parts])
+
+    def predict(self, X):
+        raw = self._raw_outputs(*padded(X)).numpy()
         if not self.is_classifier:
-            return raw[:, 0] * self.scale + self.mean
+            forecast = raw[:, 0] * self.scale + self.mean
+            return forecast if self.ridge is None else forecast + self._forecast_of_ridge(X)
         decided = raw[:, 0] > 0 if raw.shape[1] == 1 else raw.argmax(axis=1)
         return self.binarizer.classes_[decided.astype(int)]
+
+    def _fit_ridge(self, X, y):
+        steps = np.asarray(X)[:, -self.params["linear_skip"] :]
+        is_complete = ~np.isnan(steps).any(axis=(1, 2))
+        self.ridge = make_pipeline(SimpleImputer(), StandardScaler(), RidgeCV(ALPHAS))
+        self.ridge.fit(steps[is_complete].reshape(is_complete.sum(), -1), y[is_complete])
+
+    def _forecast_of_ridge(self, X):
+        steps = np.asarray(X)[:, -self.params["linear_skip"] :]
+        return self.ridge.predict(steps.reshape(len(steps), -1))
 
     def score(self, X, y):
         return (accuracy_score if self.is_classifier else r2_score)(y, self.predict(X))
 
-    def _encode(self, y):
+    def _encode(self, y, n_train):
         if self.is_classifier:
             self.binarizer = LabelBinarizer().fit(y)
             return self.binarizer.transform(y)
-        self.mean, self.scale = y.mean(), y.std()
+        self.mean, self.scale = y[:n_train].mean(), y[:n_train].std()
         return ((y - self.mean) / self.scale)[:, np.newaxis]
 
     def _initialize(self, n_features, n_outputs, dtype):
@@ -100,7 +154,10 @@ class TorchLSTM(BaseEstimator):
             b[n_units : 2 * n_units] = 1  # i, f, g, o
             torch.nn.init.xavier_uniform_(W_x)
             torch.nn.init.orthogonal_(W_h)
-            torch.nn.init.xavier_uniform_(self.head.weight)
+            if self.ridge is None:
+                torch.nn.init.xavier_uniform_(self.head.weight)
+            else:
+                self.head.weight.zero_()
             if self.same_draws:
                 from sklstm.nn.network import Network
 
