@@ -105,6 +105,22 @@ def test_sktime_passes_time_on_the_last_axis(scitype, expected):
 # Libraries that wrap an estimator or a pipeline.
 
 
+def test_several_seeds_equal_the_average_by_hand(run):
+    recipe = run("with_several_seeds.py", "sklearn")
+    X, y, train, test = (recipe[name] for name in ("X", "y", "train", "test"))
+    alone = [
+        make_pipeline(
+            StandardScaler(),
+            SlidingWindow(24, lag=1),
+            LSTMRegressor(random_state=seed),
+        )
+        .fit(X[train], y[train])
+        .predict(X)[test]
+        for seed in range(5)
+    ]
+    np.testing.assert_allclose(recipe["y_pred"], np.mean(alone, axis=0))
+
+
 def test_mapie_gives_conformal_intervals(run):
     recipe = run("with_mapie.py", "mapie")
     model, X, y = recipe["model"], recipe["X_windows"], recipe["y"]
