@@ -43,11 +43,9 @@ def timed(evaluate, n_seeds):
 def measure(models, evaluate, only, n_seeds):
     """Return scores, one per seed, and mean seconds of each model that is wanted."""
     scores, seconds = {}, {}
-    for name, (model, is_random) in models.items():
+    for name, (model, most_seeds) in models.items():
         if name in (only or models):
-            scores[name], seconds[name] = timed(
-                partial(evaluate, model), n_seeds if is_random else 1
-            )
+            scores[name], seconds[name] = timed(partial(evaluate, model), min(n_seeds, most_seeds))
     return scores, seconds
 
 

@@ -4,7 +4,9 @@ from functools import partial
 
 import numpy as np
 from accuracy_models import (
+    ALL,
     ALPHAS,
+    ONE,
     PLAIN,
     beside_ridge,
     boosting_of_each,
@@ -24,7 +26,7 @@ from sklstm import LSTMRegressor, SlidingWindow, forecast_targets
 
 
 def forecasters(task, windows, scaler, boosting=boosting_regressor, **params):
-    """Return the models of a task as functions of a seed, and whether the seed matters.
+    """Return the models of a task as functions of a seed, and their most seeds.
 
     Parameters
     ----------
@@ -49,16 +51,16 @@ def forecasters(task, windows, scaler, boosting=boosting_regressor, **params):
         return make_pipeline(clone(scaler), window, model(seed))
 
     return {
-        "sklstm": (lstm, True),
-        "plain": (partial(lstm, **PLAIN), True),
-        "torch": (partial(lstm, wrap=in_torch, **PLAIN), True),
+        "sklstm": (lstm, ALL),
+        "plain": (partial(lstm, **PLAIN), ALL),
+        "torch": (partial(lstm, wrap=in_torch, **PLAIN), ALL),
         "torch and ridge": (
             partial(lstm, wrap=in_torch, **beside_ridge(task.window_size)),
-            True,
+            ALL,
         ),
-        "ridge": (partial(on_lags, lambda seed: RidgeCV(ALPHAS)), False),
-        "boosting": (partial(on_lags, boosting), False),
-        "mlp": (partial(on_lags, partial(mlp, False)), True),
+        "ridge": (partial(on_lags, lambda seed: RidgeCV(ALPHAS)), ONE),
+        "boosting": (partial(on_lags, boosting), ONE),
+        "mlp": (partial(on_lags, partial(mlp, False)), ALL),
     }
 
 

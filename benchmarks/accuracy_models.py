@@ -1,5 +1,6 @@
 """The models of the accuracy benchmark, and the settings that they share."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 ALPHAS = np.logspace(-3, 4, 15)
 # The plain network: nothing beside the LSTM, and training until the loss has converged.
 PLAIN = {"linear_skip": 0, "pooling": "last", "early_stopping": False, "batch_size": 32}
+# Most seeds of a model: of one that needs none, of a search, and of others.
+ONE, FEW, ALL = 1, 3, math.inf
 MLP = {"max_iter": 500}  # the default 200 epochs end before the loss does
 
 

@@ -3,7 +3,7 @@
 from functools import partial
 
 import numpy as np
-from accuracy_models import PLAIN, boosting, in_torch, linear_model, mlp
+from accuracy_models import ALL, FEW, ONE, PLAIN, boosting, in_torch, linear_model, mlp
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
@@ -45,23 +45,23 @@ def chosen(lstm, classify, seed):
 
 
 def sequence_models(task, classify, is_ragged):
-    """Return functions of a seed with the features that the models read; does the seed matter?"""
+    """Return functions of a seed with the features that the models read, and their most seeds."""
     lstm = partial(LSTMClassifier if classify else LSTMRegressor, **task.params)
     models = {
-        "sklstm": ((lambda seed: lstm(random_state=seed), None), True),
-        "plain": ((lambda seed: lstm(random_state=seed, **PLAIN), None), True),
-        "torch": ((lambda seed: in_torch(lstm(random_state=seed, **PLAIN)), None), True),
-        "chosen": ((partial(chosen, lstm, classify), None), True),
+        "sklstm": ((lambda seed: lstm(random_state=seed), None), ALL),
+        "plain": ((lambda seed: lstm(random_state=seed, **PLAIN), None), ALL),
+        "torch": ((lambda seed: in_torch(lstm(random_state=seed, **PLAIN)), None), ALL),
+        "chosen": ((partial(chosen, lstm, classify), None), FEW),
         "neighbour": (
             (lambda seed: KNeighborsClassifier(1) if classify else KNeighborsRegressor(), flat),
-            False,
+            ONE,
         ),
-        "linear": ((lambda seed: linear_model(classify), flat), False),
-        "boosting": ((partial(boosting, classify), flat), False),
-        "mlp": ((partial(mlp, classify), flat), True),
+        "linear": ((lambda seed: linear_model(classify), flat), ONE),
+        "boosting": ((partial(boosting, classify), flat), ONE),
+        "mlp": ((partial(mlp, classify), flat), ALL),
     }
     if is_ragged:
-        models["summaries"] = ((lambda seed: linear_model(classify), summaries), False)
+        models["summaries"] = ((lambda seed: linear_model(classify), summaries), ONE)
     return models
 
 
