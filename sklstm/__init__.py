@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # for type checkers, which do not follow the table
     from sklstm.classifier import LSTMClassifier as LSTMClassifier
     from sklstm.displays import ForecastDisplay as ForecastDisplay
     from sklstm.displays import LossCurveDisplay as LossCurveDisplay
+    from sklstm.preprocessing import TimestepTransformer as TimestepTransformer
     from sklstm.regressor import LSTMRegressor as LSTMRegressor
     from sklstm.windows import SlidingWindow as SlidingWindow
     from sklstm.windows import forecast_targets as forecast_targets
@@ -22,6 +23,7 @@ _PUBLIC = {
     "LSTMRegressor": "sklstm.regressor",
     "LossCurveDisplay": "sklstm.displays",
     "SlidingWindow": "sklstm.windows",
+    "TimestepTransformer": "sklstm.preprocessing",
     "forecast_targets": "sklstm.windows",
     "make_windows": "sklstm.windows",
 }

@@ -1,12 +1,48 @@
-"""Checks of frames and arrays by what they hold: the names of columns, masks."""
+"""Frames and arrays: their dimensions, columns, masks and missing rows."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["check_columns_hold_numbers", "check_not_masked"]
+__all__ = [
+    "check_columns_hold_numbers",
+    "check_not_masked",
+    "check_same_columns",
+    "count_dims",
+    "is_missing",
+    "stack_frames",
+]
+
+
+def count_dims(X: Any) -> int | None:
+    """Count the dimensions of an array-like.
+
+    Parameters
+    ----------
+    X : array-like
+        An array or frame, or a list of them, or of numbers.
+
+    Returns
+    -------
+    int or None
+        None for a list of elements of different shapes.
+    """
+    if hasattr(X, "shape"):
+        return len(X.shape)
+    if isinstance(X, list | tuple) and any(hasattr(element, "shape") for element in X):
+        # Not converted: the arrays in it may be large.
+        shapes = {getattr(element, "shape", None) for element in X}
+        shape = shapes.pop()
+        return None if shapes or shape is None else 1 + len(shape)
+    try:
+        return np.asarray(X).ndim
+    except ValueError:  # nested lists of unequal lengths
+        return None
 
 
 def check_not_masked(values: Any, name: str) -> None:
@@ -81,3 +117,79 @@ def _is_number(value: Any) -> bool:
     if value is None or isinstance(value, bool | int | float | np.number | np.bool_):
         return not isinstance(value, complex | np.complexfloating)
     return type(value).__name__ in ("NAType", "Decimal", "Fraction")
+
+
+def check_same_columns(
+    frames: Sequence[Any], expected: NDArray[np.object_] | None
+) -> NDArray[np.object_] | None:
+    """Check that all data frames in a list have the same columns, in the same order.
+
+    Parameters
+    ----------
+    frames : sequence
+        The list; nothing is checked unless each element is a data frame.
+    expected : ndarray of str or None
+        The names that they must have; None for those of the first.
+
+    Returns
+    -------
+    ndarray of str or None
+        The names, if there are any that are all strings.
+    """
+    if not all(hasattr(frame, "columns") for frame in frames):
+        return None
+    names = list(frames[0].columns if expected is None else expected)
+    for number, frame in enumerate(frames):
+        if list(frame.columns) != names:
+            raise ValueError(
+                f"X[{number}] has the columns {list(frame.columns)}, but {names} are expected, in "
+                "that order."
+            )
+    if all(isinstance(name, str) for name in names):
+        return np.array(names, dtype=object)
+    return None
+
+
+def stack_frames(frames: Sequence[Any]) -> Any:
+    """Return the rows of data frames with the same columns as one data frame, a copy.
+
+    Parameters
+    ----------
+    frames : sequence of data frame
+        Frames of pandas, or frames of polars.
+    """
+    library = importlib.import_module(type(frames[0]).__module__.partition(".")[0])
+    stacked = library.concat([frame for frame in frames if len(frame)] or [frames[0]])
+    return stacked.reset_index(drop=True) if hasattr(stacked, "reset_index") else stacked
+
+
+def is_missing(rows: Any) -> NDArray[np.bool_]:
+    """Return where all values along the last axis are missing: NaN, None or null.
+
+    Parameters
+    ----------
+    rows : ndarray or data frame
+        An array of any number of dimensions, or a data frame of pandas or polars.
+    """
+    if hasattr(rows, "isna"):  # pandas
+        return np.asarray(rows.isna().to_numpy().all(axis=1))
+    if hasattr(rows, "get_columns"):  # polars, where null and NaN differ
+        is_gone = np.ones(len(rows), bool)
+        for column in rows.get_columns():
+            values = column.fill_nan(None) if column.dtype.is_float() else column
+            is_gone &= values.is_null().to_numpy()
+        return is_gone
+    if rows.dtype.kind == "O":
+        return np.asarray(_is_missing_object(rows).astype(bool).all(axis=-1))
+    if rows.dtype.kind not in "fc":
+        return np.zeros(rows.shape[:-1], bool)
+    return np.asarray(np.isnan(rows).all(axis=-1))
+
+
+def _is_missing_element(value: Any) -> bool:
+    """Return whether an element of an array of objects is missing."""
+    is_nan = isinstance(value, float | np.floating) and value != value
+    return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")
+
+
+_is_missing_object = np.frompyfunc(_is_missing_element, 1, 1)

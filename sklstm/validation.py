@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sklstm.frames import check_same_columns, count_dims
 from sklstm.nn.model import InputForm
 from sklstm.nn.sequences import (
     DenseSequences,
@@ -82,7 +83,7 @@ def check_sequences(
         X = list(X)  # an array or a pandas Series of sequences
     if isinstance(X, Windows) and X.dtype.kind in "buif":
         return _check_windows(X, estimator, form, dtype, min_samples)
-    n_dims = _n_dims(X)
+    n_dims = count_dims(X)
     if isinstance(X, list | tuple) and (n_dims is None or n_dims == 3 or len(X) == 0):
         return _check_ragged(X, estimator, form, dtype, min_samples)
     if n_dims == 3:
@@ -93,21 +94,6 @@ def check_sequences(
             "n_features), which is dim 3, or of shape (n_samples, n_columns)."
         )
     return _check_table(X, estimator, form, timesteps, dtype, min_samples)
-
-
-def _n_dims(X: Any) -> int | None:
-    """Count the dimensions of an array-like; None for a list of elements of different shapes."""
-    if hasattr(X, "shape"):
-        return len(X.shape)
-    if isinstance(X, list | tuple) and any(hasattr(element, "shape") for element in X):
-        # Not converted: the arrays in it may be large.
-        shapes = {getattr(element, "shape", None) for element in X}
-        shape = shapes.pop()
-        return None if shapes or shape is None else 1 + len(shape)
-    try:
-        return np.asarray(X).ndim
-    except ValueError:  # nested lists of unequal lengths
-        return None
 
 
 def _check_table(
@@ -209,7 +195,7 @@ def _check_ragged(
         )
     sequences: list[NDArray[Any]] = []
     for number, sequence in enumerate(X):
-        if (n_dims := _n_dims(sequence)) != 2:
+        if (n_dims := count_dims(sequence)) != 2:
             raise ValueError(
                 f"X[{number}] has {'no fixed number of' if n_dims is None else n_dims} "
                 "dimension(s), but each sequence in a list must be of shape (n_timesteps_i, "
@@ -228,7 +214,7 @@ def _check_ragged(
     if not any(len(sequence) for sequence in sequences):
         raise ValueError("X has no time step at all: every sequence is of length 0.")
     _check_n_features(estimator, sequences[0].shape[1], form)
-    names = _check_frames(X, form)
+    names = check_same_columns(X, None if form is None else form.feature_names)
     missing = [
         _has_missing_steps(values[None], dtype, number=k) for k, values in enumerate(sequences)
     ]
@@ -307,25 +293,6 @@ def _check_n_features(estimator: BaseEstimator, n_features: int, form: InputForm
             "as input. The axes of X are (n_samples, n_timesteps, n_features); if time is the "
             "last one, use X.transpose(0, 2, 1)."
         )
-
-
-def _check_frames(X: Sequence[Any], form: InputForm | None) -> NDArray[np.object_] | None:
-    """Check that all data frames in a list have the same columns; return their names."""
-    if not all(hasattr(sequence, "columns") for sequence in X):
-        return None
-    if form is None:
-        expected = list(X[0].columns)
-    else:
-        expected = [] if form.feature_names is None else list(form.feature_names)
-    for number, sequence in enumerate(X):
-        if expected and list(sequence.columns) != expected:
-            raise ValueError(
-                f"X[{number}] has the columns {list(sequence.columns)}, but {expected} are "
-                "expected, in that order."
-            )
-    if all(isinstance(name, str) for name in expected):
-        return np.array(expected, dtype=object)
-    return None
 
 
 class _Scan(NamedTuple):

@@ -3,9 +3,19 @@
 from unittest import SkipTest
 
 import pytest
+from sklearn.decomposition import IncrementalPCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    OneHotEncoder,
+    QuantileTransformer,
+    StandardScaler,
+)
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
+from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow, TimestepTransformer
 
 # The checks require a good score, and that weights equal repetition to seven digits. A few large
 # steps give both: late in training, when the loss is close to zero, each step of Adam increases the
@@ -76,6 +86,20 @@ WINDOWS = [
     SlidingWindow(window_size=3, lag=1, column_lags={0: 0}),
 ]
 
+# The checks send tables, which the inner transformer gets as they are.
+STEPS = [
+    TimestepTransformer(transformer)
+    for transformer in (
+        StandardScaler(),
+        QuantileTransformer(n_quantiles=10),
+        IncrementalPCA(),
+        SimpleImputer(add_indicator=True),
+        OneHotEncoder(),
+        FunctionTransformer(),
+        LinearDiscriminantAnalysis(),
+        make_pipeline(StandardScaler(), IncrementalPCA()),
+    )
+]
 
 PARTIAL_FIT_CHECKS = [
     "check_estimators_partial_fit_n_features",
@@ -96,6 +120,10 @@ def expected_failures(estimator):
             # The values in these checks are all different, so each row is its own series.
             reasons = {"check_estimators_pickle": "some of the NaN are labels of series"}
         return reasons
+    if isinstance(estimator, TimestepTransformer):
+        if not isinstance(estimator.transformer, FunctionTransformer):
+            return {}
+        return {"check_transformer_general": "FunctionTransformer accepts any number of columns"}
     reasons = {}
     if estimator.dropout > 0:
         reasons[WEIGHTS_CHECK] = "each repetition of a row has another dropout mask"
@@ -108,7 +136,9 @@ def expected_failures(estimator):
     return reasons
 
 
-checks = parametrize_with_checks([*LSTMS, *WINDOWS], expected_failed_checks=expected_failures).mark
+checks = parametrize_with_checks(
+    [*LSTMS, *WINDOWS, *STEPS], expected_failed_checks=expected_failures
+).mark
 
 
 @pytest.mark.slow

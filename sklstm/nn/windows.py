@@ -32,10 +32,13 @@ class Windows(NDArrayOperatorsMixin):
         Number of steps in a window.
     sampling_rate : int, default=1
         Distance in the buffer from one step of a window to the next.
+    is_before : ndarray of bool of shape (n_buffer_rows,), default=None
+        Whether a row of the buffer lies before the first row of its series: padding, or a row that
+        was carried over from earlier ones. Transformers do not learn from such rows. None: no row.
 
     Attributes
     ----------
-    buffer, starts, window_size, sampling_rate
+    buffer, starts, window_size, sampling_rate, is_before
         The parameters.
 
     Examples
@@ -58,8 +61,9 @@ class Windows(NDArrayOperatorsMixin):
         starts: NDArray[np.intp],
         window_size: int,
         sampling_rate: int = 1,
+        is_before: NDArray[np.bool_] | None = None,
     ) -> None:
-        self.buffer, self.starts = buffer, starts
+        self.buffer, self.starts, self.is_before = buffer, starts, is_before
         self.window_size, self.sampling_rate = window_size, sampling_rate
 
     @property
@@ -80,7 +84,8 @@ class Windows(NDArrayOperatorsMixin):
     @property
     def nbytes(self) -> int:
         """Bytes that are held, which the windows have in common."""
-        return self.buffer.nbytes + self.starts.nbytes
+        n_before = 0 if self.is_before is None else self.is_before.nbytes
+        return self.buffer.nbytes + self.starts.nbytes + n_before
 
     @property
     def dtype(self) -> np.dtype:
@@ -104,11 +109,11 @@ class Windows(NDArrayOperatorsMixin):
 
     def with_starts(self, starts: NDArray[np.intp]) -> Windows:
         """Return other windows over the same buffer."""
-        return Windows(self.buffer, starts, self.window_size, self.sampling_rate)
+        return Windows(self.buffer, starts, self.window_size, self.sampling_rate, self.is_before)
 
     def with_buffer(self, buffer: NDArray[Any]) -> Windows:
         """Return the same windows over another buffer of as many rows."""
-        return Windows(buffer, self.starts, self.window_size, self.sampling_rate)
+        return Windows(buffer, self.starts, self.window_size, self.sampling_rate, self.is_before)
 
     def take(self, rows: Any, n_steps: int | None = None) -> NDArray[Any]:
         """Return some of the windows as an array.

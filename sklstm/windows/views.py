@@ -126,13 +126,16 @@ def make_buffer(series: Sequence[Series], n_rows: int, layout: Layout) -> Window
     dtype = np.result_type(*{part.dtype for part in padded})
     buffer = np.empty((sum(sizes), n_features), dtype)
     starts = np.empty(n_rows, np.intp)
+    is_before = np.zeros(len(buffer), bool)
     first = 0
     for part, size, filler in zip(series, sizes, padded, strict=True):
         filler.fill(buffer[first : first + size])
+        # In these rows some column is padding or carried, in all others none is.
+        is_before[first : first + min(layout.n_before, size)] = True
         # The window of a row starts as many rows into the buffer as the row into its series.
         starts[part.rows] = first + np.arange(len(part.values))[part.places]
         first += size
-    return Windows(buffer, starts, layout.window_size, layout.sampling_rate)
+    return Windows(buffer, starts, layout.window_size, layout.sampling_rate, is_before)
 
 
 class _Padded:

@@ -1,5 +1,7 @@
 """The windows equal those of a plain loop, and are views where they can be."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -149,3 +151,38 @@ def test_floats_of_a_panel_keep_their_dtype(dtype):
     panel = pd.DataFrame(SERIES.astype(dtype), columns=["temperature", "demand"])
     panel["store"] = list("babbcaabaa")
     assert SlidingWindow(3, group_column="store").fit_transform(panel).dtype == dtype
+
+
+@pytest.mark.parametrize("padding", ["nan", "edge", "zero"])
+@pytest.mark.parametrize(("lag", "column_lags"), [(0, None), (2, None), (3, {1: 0}), (0, {0: 4})])
+@pytest.mark.parametrize("carried", [0, 4, 30])
+def test_the_windows_know_which_steps_lie_before_the_series(padding, lag, column_lags, carried):
+    # The rows before the first are 0 if they are padding and -1 if they are carried.
+    window = SlidingWindow(
+        4, lag=lag, column_lags=column_lags, sampling_rate=2, padding=padding, carry_context=True
+    )
+    series = np.ones((12, 2))
+    first = np.full((max(1, carried), 2), -1.0)
+    windows = window.fit(first).transform(series) if carried else window.fit_transform(series)
+    lags = [lag, lag] if column_lags is None else [column_lags.get(k, lag) for k in range(2)]
+    for t in range(12):
+        for k in range(4):
+            is_before = any(t - lag - (3 - k) * 2 < 0 for lag in lags)
+            row = windows.starts[t] + k * 2
+            assert windows.is_before[row] == is_before
+            assert is_before or (windows.buffer[row] == 1).all()
+
+
+def test_in_a_panel_each_series_has_steps_before_it():
+    panel = np.c_[np.arange(12) % 3, np.ones(12)]
+    windows = SlidingWindow(3, group_column=0, padding="zero").fit_transform(panel)
+    np.testing.assert_array_equal(windows.is_before, windows.buffer[:, 0] == 0)
+    assert windows.is_before.sum() == 6
+
+
+def test_rows_and_pickles_of_windows_keep_what_lies_before():
+    windows = SlidingWindow(3).fit_transform(SERIES)
+    for other in (windows[2:5], windows.with_buffer(windows.buffer + 1)):
+        assert other.is_before is windows.is_before
+    again = pickle.loads(pickle.dumps(windows))
+    np.testing.assert_array_equal(again.is_before, windows.is_before)
