@@ -151,7 +151,7 @@ def check_same_columns(
 
 
 def stack_frames(frames: Sequence[Any]) -> Any:
-    """Return the rows of data frames with the same columns as one data frame, a copy.
+    """Return the rows of data frames with the same columns as one data frame.
 
     Parameters
     ----------
@@ -159,8 +159,8 @@ def stack_frames(frames: Sequence[Any]) -> Any:
         Frames of pandas, or frames of polars.
     """
     library = importlib.import_module(type(frames[0]).__module__.partition(".")[0])
-    stacked = library.concat([frame for frame in frames if len(frame)] or [frames[0]])
-    return stacked.reset_index(drop=True) if hasattr(stacked, "reset_index") else stacked
+    # A frame without rows often has columns of another type, which would decide that of the result.
+    return library.concat([frame for frame in frames if len(frame)] or [frames[0]])
 
 
 def is_missing(rows: Any) -> NDArray[np.bool_]:

@@ -131,7 +131,7 @@ def make_buffer(series: Sequence[Series], n_rows: int, layout: Layout) -> Window
     for part, size, filler in zip(series, sizes, padded, strict=True):
         filler.fill(buffer[first : first + size])
         # In these rows some column is padding or carried, in all others none is.
-        is_before[first : first + min(layout.n_before, size)] = True
+        is_before[first : first + layout.n_before] = True
         # The window of a row starts as many rows into the buffer as the row into its series.
         starts[part.rows] = first + np.arange(len(part.values))[part.places]
         first += size

@@ -180,6 +180,12 @@ def test_in_a_panel_each_series_has_steps_before_it():
     assert windows.is_before.sum() == 6
 
 
+def test_a_lag_longer_than_a_series_does_not_reach_into_the_next():
+    panel = np.c_[np.repeat([0, 1], [2, 10]), np.ones(12)]
+    windows = SlidingWindow(2, lag=6, group_column=0, padding="zero").fit_transform(panel)
+    np.testing.assert_array_equal(windows.is_before, windows.buffer[:, 0] == 0)
+
+
 def test_rows_and_pickles_of_windows_keep_what_lies_before():
     windows = SlidingWindow(3).fit_transform(SERIES)
     for other in (windows[2:5], windows.with_buffer(windows.buffer + 1)):
