@@ -39,7 +39,12 @@ from sklstm.nn.training import (
 )
 from sklstm.parameters import LSTMParameters
 from sklstm.targets import check_weights
-from sklstm.validation import check_layer_sizes, check_sequences, check_step
+from sklstm.validation import (
+    check_layer_sizes,
+    check_sequences,
+    check_step,
+    warning_about_columns,
+)
 
 __all__ = ["BaseLSTM", "fitted_copy"]
 
@@ -199,6 +204,9 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
             )
             report.close(lambda: result)
             self._model, self._training = result.model, result.state
+        warning = warning_about_columns(model.input, self.timesteps)
+        if is_new and warning is not None:
+            messages.append(warning)
         if result.end == "interrupted":
             messages.append(UserWarning(_INTERRUPTED))
         if result.end == "max_iter":
@@ -241,6 +249,9 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
             report = EpochReport(self)
             result = self._train(model, state, samples, rows, None, settings, pool, report)
             self._model, self._training = result.model, result.state
+        warning = warning_about_columns(model.input, self.timesteps)
+        if is_new and warning is not None:
+            warnings.warn(warning, stacklevel=3)
         if result.end == "interrupted":
             warnings.warn(_INTERRUPTED, stacklevel=3)
 

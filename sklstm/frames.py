@@ -62,7 +62,7 @@ def check_not_masked(values: Any, name: str) -> None:
         )
 
 
-def check_columns_hold_numbers(X: Any, remedies: str = "") -> None:
+def check_columns_hold_numbers(X: Any, remedies: str = "", name: str = "X") -> None:
     """Raise an error if a column of a data frame holds anything but numbers.
 
     Parameters
@@ -71,6 +71,8 @@ def check_columns_hold_numbers(X: Any, remedies: str = "") -> None:
         A data frame of pandas or polars; anything else is not looked at.
     remedies : str, default=""
         What else can be done with labels.
+    name : str, default="X"
+        What the message calls the frame.
 
     Raises
     ------
@@ -80,17 +82,17 @@ def check_columns_hold_numbers(X: Any, remedies: str = "") -> None:
     if not hasattr(X, "columns") or not hasattr(X, "dtypes"):
         return
     dtypes = X.dtypes if isinstance(X.dtypes, list) else list(X.dtypes)
-    for position, (name, dtype) in enumerate(zip(list(X.columns), dtypes, strict=True)):
+    for position, (column, dtype) in enumerate(zip(list(X.columns), dtypes, strict=True)):
         kind = _kind_of(X, position, dtype)
         if kind is None:
             continue
         if kind == "dates":
-            hint = "Make it the index, with X.set_index(...), or numbers, such as the hour."
+            hint = "Make it the index, with set_index, or numbers, such as the hour."
         else:
             hint = f"Encode it as numbers, for instance with OneHotEncoder,{remedies} or drop it."
         raise ValueError(
-            f"The column {name!r} of X holds {kind} ({dtype}), but all columns must hold real "
-            f"numbers. {hint}"
+            f"The column {column!r} of {name} holds {kind} ({dtype}), but all columns must hold "
+            f"real numbers. {hint}"
         )
 
 

@@ -46,24 +46,66 @@ def check_regression_target(y: Any, n_samples: int, estimator: BaseEstimator) ->
         Finite real numbers.
     """
     _check_present(estimator, y)
-    y = check_array(
-        y,
-        ensure_2d=False,
-        allow_nd=True,
-        dtype="numeric",
-        order="C",
-        input_name="y",
-        estimator=estimator,
-    )
+    try:
+        y = check_array(
+            y,
+            ensure_2d=False,
+            allow_nd=True,
+            dtype="numeric",
+            order="C",
+            input_name="y",
+            estimator=estimator,
+        )
+    except ValueError as error:
+        if (remedy := _remedy_for_unknown_values(y)) is None:
+            raise
+        raise ValueError(f"{error}\n{remedy}") from error
     if y.dtype.kind not in "buif":
         raise ValueError(f"y must hold real numbers, but it is of dtype {y.dtype}.")
     if y.ndim > 2 or 0 in y.shape:
         raise ValueError(
             f"y has the shape {y.shape}, but must be of shape (n_samples,) or (n_samples, "
-            "n_outputs)."
+            f"n_outputs).{_remedy_for_shape(y.shape)}"
         )
     check_consistent_length(range(n_samples), y)
     return y
+
+
+def _remedy_for_unknown_values(y: Any) -> str | None:
+    """Say what to do about rows of y whose last values are unknown, None if there are none."""
+    values = np.asarray(y)
+    if values.ndim != 2 or values.dtype.kind != "f":
+        return None
+    is_unknown = np.isnan(values)
+    n_unknown = is_unknown.sum(axis=1)
+    is_row = n_unknown > 0
+    n_last = int(np.argmin(is_row[::-1]))  # rows after the last one that is known
+    if 0 < n_last == is_row.sum():
+        return (
+            f"Only the last {n_last} row(s) of y hold NaN, as forecast_targets leaves the rows "
+            f"whose targets are still in the future. Train on X[:-{n_last}], y[:-{n_last}]."
+        )
+    # At the end of each series of a panel, the last value is unknown, then the last two, ...
+    n_rows = np.bincount(n_unknown, minlength=values.shape[1] + 1)[1:]
+    is_at_the_end = not (is_unknown[:, :-1] & ~is_unknown[:, 1:]).any()
+    if values.shape[1] > 1 and n_rows.min() == n_rows.max() > 0 and is_at_the_end:
+        return (
+            f"{is_row.sum()} rows of y hold NaN, as forecast_targets leaves the last rows of each "
+            "series. Train on the others: known = ~np.isnan(y).any(axis=1); X[known], y[known]."
+        )
+    return None
+
+
+def _remedy_for_shape(shape: tuple[int, ...]) -> str:
+    """Say what to do about a y of three dimensions."""
+    if len(shape) != 3 or 0 in shape:
+        return ""
+    n_outputs = shape[1] * shape[2]
+    return (
+        f" If make_windows made it of several columns, it is (n_samples, horizon, n_targets): "
+        f"y.reshape(len(y), -1) has the shape {(shape[0], n_outputs)}, a column for each number to "
+        "predict, and y[:, :, 0] holds the first of the columns only."
+    )
 
 
 def is_indicator(y: Any) -> bool:

@@ -21,7 +21,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklstm.frames import check_same_columns, count_dims
+from sklstm.frames import check_columns_hold_numbers, check_same_columns, count_dims
+from sklstm.lags import check_order_of_lags, names_of_lags
 from sklstm.nn.model import InputForm
 from sklstm.nn.sequences import (
     DenseSequences,
@@ -32,7 +33,7 @@ from sklstm.nn.sequences import (
 )
 from sklstm.nn.windows import Windows
 
-__all__ = ["check_layer_sizes", "check_sequences", "check_step"]
+__all__ = ["check_layer_sizes", "check_sequences", "check_step", "warning_about_columns"]
 
 # Numbers of X that are scanned together: few enough for the cache, many enough that the NumPy
 # calls cost little.
@@ -96,6 +97,35 @@ def check_sequences(
     return _check_table(X, estimator, form, timesteps, dtype, min_samples)
 
 
+def warning_about_columns(form: InputForm, timesteps: int | None) -> UserWarning | None:
+    """Return a warning if named columns are read as the time steps of one feature.
+
+    Parameters
+    ----------
+    form : InputForm
+        The form of the fitted X.
+    timesteps : int or None
+        The parameter, which says how columns are read and needs no warning.
+
+    Returns
+    -------
+    UserWarning or None
+        None as well for a single column, and for the lags of one column.
+    """
+    names = form.feature_names
+    if form.n_timesteps in (None, 1) or timesteps is not None or names is None:
+        return None
+    if len(names_of_lags(names)) == 1:
+        return None
+    return UserWarning(
+        f"The {len(names)} columns of X, {names[0]!r} to {names[-1]!r}, are read as "
+        f"{len(names)} time steps of one feature. If they are features and the rows follow in "
+        "time, put SlidingWindow before the estimator. If each row is a sequence of several "
+        "features, set timesteps to their number of steps; if it is one of a single feature, "
+        f"timesteps={len(names)} says so without this warning."
+    )
+
+
 def _check_table(
     X: Any,
     estimator: BaseEstimator,
@@ -112,7 +142,8 @@ def _check_table(
             "n_features) or a list of arrays of shape (n_timesteps_i, n_features); for a 2-D X of "
             "univariate sequences that is X[:, :, np.newaxis]."
         )
-    names = _get_feature_names(X) if form is None else form.feature_names
+    names = _get_feature_names(X)
+    check_columns_hold_numbers(X)
     values = _to_numeric(
         estimator, X, timesteps=timesteps, known=form is not None, ensure_min_samples=min_samples
     )
@@ -129,6 +160,9 @@ def _check_table(
             f"timesteps={timesteps} makes time steps of {n_features} features, but the estimator "
             f"was fitted on steps of {form.n_features} features."
         )
+    # Without timesteps, columns of several names are read as one feature, with a warning.
+    if names is not None and (timesteps is not None or len(names_of_lags(names)) == 1):
+        check_order_of_lags(names, n_timesteps)
     values = values.reshape(n_samples, n_timesteps, n_features)
     found = form or InputForm(n_features, n_timesteps, names)
     return DenseSequences(values, _has_missing_steps(values, dtype)), found
@@ -201,6 +235,7 @@ def _check_ragged(
                 "dimension(s), but each sequence in a list must be of shape (n_timesteps_i, "
                 "n_features); for one feature that is sequence[:, np.newaxis]."
             )
+        check_columns_hold_numbers(sequence, name=f"X[{number}]")
         values = _to_numeric(
             estimator, sequence, number=number, ensure_min_samples=0, ensure_min_features=0
         )

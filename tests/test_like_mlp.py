@@ -376,6 +376,7 @@ def test_preserve_feature_names(cls):
     X = pd.DataFrame(rng.standard_normal((20, 2)), columns=["colname_a", "colname_b"])
     y = pd.Series(np.tile([0, 1], 10), name="colname_y")
     params = {"early_stopping": True, "validation_fraction": 0.2, "max_iter": 2}
+    params["timesteps"] = 2
     # Warnings are errors: there is none about names, in a split or with a given validation set.
     lstm = cls(4, **params).fit(X, y)
     lstm.fit(X, y, X_val=X[::2], y_val=y[::2])

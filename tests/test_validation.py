@@ -19,7 +19,7 @@ from support.data import (
     quick,
 )
 
-from sklstm import LSTMClassifier, LSTMRegressor
+from sklstm import LSTMClassifier, LSTMRegressor, forecast_targets
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 both = pytest.mark.parametrize("cls", ESTIMATORS)
@@ -328,12 +328,41 @@ def with_value(value, dtype=float):
         (with_value(1j, complex), "Complex data"),
         (with_value("a", object), "could not convert string to float: 'a'"),
         (np.arange(N - 1.0), r"inconsistent numbers of samples: \[20, 19\]"),
-        (np.ones((N, 2, 2)), r"y has the shape \(20, 2, 2\)"),
+        (np.ones((N, 2, 3)), r"y has the shape \(20, 2, 3\).*reshape.* has the shape \(20, 6\)"),
+        (np.ones((N, 2, 2, 2)), r"y has the shape \(20, 2, 2, 2\), but .* n_outputs\)\.$"),
         (np.ones((N, 0)), r"y has the shape \(20, 0\)|0 feature"),
     ],
 )
 def test_an_invalid_target_of_a_regressor_raises(y, message):
     assert_target_raises(LSTMRegressor, y, message)
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_the_error_about_targets_of_the_future_says_on_what_to_train(horizon):
+    y = forecast_targets(np.arange(N), horizon)
+    remedy = rf"Only the last {horizon} row.*Train on X\[:-{horizon}\], y\[:-{horizon}\]"
+    assert_target_raises(LSTMRegressor, y, rf"contains NaN\.\n{remedy}")
+    quick(LSTMRegressor).fit(DENSE[:-horizon], y[:-horizon])
+
+
+def test_the_error_about_targets_of_a_panel_says_on_what_to_train():
+    y = forecast_targets(np.arange(N), 2, groups=np.arange(N) // 10)
+    assert_target_raises(
+        LSTMRegressor, y, r"(?s)4 rows of y hold NaN, as forecast_targets.*known = ~"
+    )
+    known = ~np.isnan(y).any(axis=1)
+    quick(LSTMRegressor).fit(DENSE[known], y[known])
+
+
+@pytest.mark.parametrize(
+    "place", [(4, 0), (4, 1), (slice(None), slice(None)), (slice(3, 5), 1), ([4, 5, 5], [0, 0, 1])]
+)
+def test_the_error_about_other_nan_guesses_no_reason(place):
+    y = np.ones((N, 2))
+    y[place] = np.nan
+    with pytest.raises(ValueError, match="Input y contains NaN") as raised:
+        quick(LSTMRegressor).fit(DENSE, y)
+    assert "forecast_targets" not in str(raised.value)
 
 
 @pytest.mark.parametrize(("dtype", "size"), [("float32", 1e39), (None, 1e300)])

@@ -1,5 +1,7 @@
 """Data frames and series of pandas and polars as X, y and weights."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -7,6 +9,7 @@ import pytest
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
 from support.data import (
     ESTIMATORS,
     Unchanged,
@@ -19,7 +22,10 @@ from support.data import (
 
 from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:The 6 columns of X, 'hour0' to 'hour5'"),
+]
 both = pytest.mark.parametrize("cls", ESTIMATORS)
 libraries = pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
 
@@ -166,8 +172,95 @@ def test_a_list_of_frames_equals_a_list_of_arrays(cls, library):
 @libraries
 def test_a_frame_of_strings_raises(cls, library):
     frame = library.DataFrame({"hour0": [0.5, 1.5], "hour1": ["a", "b"]})
-    with pytest.raises(ValueError, match="could not convert string to float: 'a'"):
+    with pytest.raises(ValueError, match="The column 'hour1' of X holds strings"):
         quick(cls).fit(frame, make_target(cls, VALUES)[:2])
+
+
+DATES = pd.date_range("2024-01-01", periods=20)
+NO_NUMBERS = {
+    "dates": DATES,
+    "categories": pd.Categorical(["a", "b"] * 10),
+    "objects that are no numbers": [*range(19), {"a": 1}],
+    "complex numbers": VALUES[:, 0] + 1j,
+}
+
+
+@both
+@pytest.mark.parametrize("kind", NO_NUMBERS)
+def test_the_error_names_the_column_without_numbers(cls, kind):
+    estimator, y = quick(cls, timesteps=2), make_target(cls, VALUES)
+    frame = pd.DataFrame({"load": VALUES[:, 0], "other": NO_NUMBERS[kind]})
+    with Unchanged(estimator), pytest.raises(ValueError, match=f"'other' of X holds {kind}"):
+        estimator.fit(frame, y)
+    frames = [*[frame.assign(other=0.0)] * 3, frame[-4:]]
+    with Unchanged(estimator), pytest.raises(ValueError, match=rf"'other' of X\[3\] holds {kind}"):
+        estimator.fit(frames, y[:4])
+
+
+# Named columns that are read as the time steps of one feature.
+
+
+def warnings_of(call, *arguments):
+    """Return the warnings about columns, and where they point to."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call(*arguments)
+    return [one for one in caught if "time steps of one feature" in str(one.message)]
+
+
+@both
+@libraries
+def test_named_columns_read_as_time_steps_cause_one_warning(cls, library):
+    frame, y = frame_of(library), make_target(cls, VALUES)
+    estimator = quick(cls)
+    (warning,) = warnings_of(estimator.fit, frame, y)
+    assert issubclass(warning.category, UserWarning)
+    for words in ("6 columns of X, 'hour0' to 'hour5'", "SlidingWindow", "timesteps=6"):
+        assert words in str(warning.message)
+    assert not warnings_of(estimator.predict, frame)
+    assert not warnings_of(partial_fit, estimator, frame, y)
+    assert not warnings_of(estimator.set_params(warm_start=True).fit, frame, y)
+    new = quick(cls)
+    assert len(warnings_of(partial_fit, new, frame, y)) == 1
+    assert not warnings_of(partial_fit, new, frame, y)
+
+
+@both
+def test_the_warning_points_to_the_caller(cls):
+    frame, y = frame_of(pd), make_target(cls, VALUES)
+    (warning,) = warnings_of(quick(cls).fit, frame, y)
+    assert warning.filename == __file__
+    arguments = (frame, y) if cls is LSTMRegressor else (frame, y, np.unique(y))
+    (warning,) = warnings_of(quick(cls).partial_fit, *arguments)
+    assert warning.filename == __file__
+
+
+@both
+def test_no_warning_where_columns_are_meant_as_steps(cls):
+    frame, y = frame_of(pd), make_target(cls, VALUES)
+    assert not warnings_of(quick(cls, timesteps=6).fit, frame, y)
+    assert not warnings_of(quick(cls, timesteps=3).fit, frame, y)
+    assert not warnings_of(quick(cls).fit, VALUES, y)
+    assert not warnings_of(quick(cls).fit, pd.DataFrame(VALUES), y)  # the columns are numbers
+    assert not warnings_of(quick(cls).fit, frame[["hour0"]], y)
+    assert not warnings_of(quick(cls).fit, [frame[:4]] * 20, y)
+    assert not warnings_of(make_pipeline(SlidingWindow(3), quick(cls)).fit, frame, y)
+
+
+@both
+def test_the_check_of_scikit_learn_with_named_columns_passes(cls):
+    with pytest.warns(UserWarning, match="time steps of one feature"):
+        check_dataframe_column_names_consistency(cls.__name__, quick(cls))
+
+
+def test_where_the_warning_is_an_error_the_estimator_is_fitted():
+    frame = frame_of(pd)
+    estimator = quick(LSTMRegressor)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="6 time steps of one feature"):
+            estimator.fit(frame, VALUES[:, 0])
+    assert estimator.predict(frame).shape == (20,)
 
 
 @both

@@ -57,7 +57,10 @@ FORMS = {
     "2-D, missing steps": (X_missing.reshape(30, 14), {"timesteps": 7}),
     "frame": (pd.DataFrame(X.reshape(30, 14), columns=columns), {"timesteps": 7}),
     "polars": (pl.DataFrame(X.reshape(30, 14), schema=columns), {"timesteps": 7}),
-    "frame of mixed columns": (pd.DataFrame({"a": y, "b": y > 0, "c": labels}, dtype=object), {}),
+    "frame of mixed columns": (
+        pd.DataFrame({"a": y, "b": y > 0, "c": labels}, dtype=object),
+        {"timesteps": 3},
+    ),
     "list of frames": ([pd.DataFrame(sequence, columns=["a", "b"]) for sequence in X], {}),
     "windows": (np.lib.stride_tricks.sliding_window_view(np.arange(36.0), 7)[:, :, np.newaxis], {}),
 }

@@ -202,7 +202,7 @@ def test_invalid_sequences_raise(X_bad, message, tmp_path):
 
 def test_an_invalid_2d_x_raises(tmp_path):
     frame = pd.DataFrame(X[:, :, 0], columns=[*"abcdefg"])
-    estimator = LSTMRegressor(4, max_iter=2, random_state=0).fit(frame, y)
+    estimator = LSTMRegressor(4, max_iter=2, timesteps=7, random_state=0).fit(frame, y)
     predictor = saved_and_loaded(estimator, tmp_path)
     for bad, message in (
         (X, "2-D X of 7 columns, which X does not fit: 3-D, 2 in the last"),

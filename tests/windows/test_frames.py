@@ -189,7 +189,7 @@ def test_a_column_of_polars_is_named(name):
 
 
 def test_the_error_says_what_to_do():
-    with pytest.raises(ValueError, match=r"Make it the index, with X\.set_index"):
+    with pytest.raises(ValueError, match=r"Make it the index, with set_index"):
         SlidingWindow(4).fit(frame().assign(day=DAYS))
     with pytest.raises(ValueError, match="name it as group_column if it labels several series"):
         SlidingWindow(4).fit(frame().assign(store="a"))
