@@ -92,6 +92,10 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
         """Return the classes whose proportions a random validation split keeps, if any."""
         return None
 
+    def _plain_start(self, model: Model, samples: _Samples, rows: NDArray[np.intp]) -> Model:
+        """Start the head of a new model without a linear part, if the loss has a good start."""
+        return model
+
     def _ridge_start(
         self,
         model: Model,
@@ -268,7 +272,11 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
         """Check the input; make a new model for it, or return the one to train on."""
         model: Model | None = None if is_new else self._model
         sequences, form = self._check_sequences(X, model, min_samples)
-        known = None if model is None else model.output
+        known = None
+        if model is not None:
+            self._check_same_network(model.network)
+            self._check_same_link(model)
+            known = model.output
         target, output = self._encode_target(y, classes, len(sequences), known)
         dtype = self._dtype_for(sequences) if model is None else model.dtype
         score_weights = check_weights(sample_weight, len(sequences), dtype)
@@ -280,8 +288,6 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
             n_recent = self._n_recent(sequences, float(weights.sum())) * form.n_features
             model, state = self._new_model(form, output, dtype, n_recent)
         else:
-            self._check_same_network(model.network)
-            self._check_same_link(model)
             state = self._training
         self._scaled_target(model.output, target, dtype)  # raises where a value is too large
         return _Samples(sequences, target, weights, score_weights), model, state
@@ -338,10 +344,10 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
         *,
         is_validated: bool,
     ) -> tuple[Model, LinearStart | None]:
-        """Set up the linear part of a new model, from the samples to train on."""
+        """Set up the head of a new model, from the samples to train on."""
         network = model.network
         if network.n_recent == 0:
-            return model, None
+            return self._plain_start(model, samples, rows), None
         n_steps = network.n_recent // network.n_features
         with np.errstate(all="ignore"):  # what is not finite is found here, or in training
             recent = recent_steps(samples.sequences, rows, samples.weights, n_steps, model.dtype)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -21,6 +23,7 @@ from sklstm.nn.losses import (
     AbsoluteError,
     Huber,
     Loss,
+    MultiPinballLoss,
     PinballLoss,
     Poisson,
     SquaredError,
@@ -89,9 +92,13 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         "poisson" is half the Poisson deviance, for counts: the prediction is the exponential of
         the head's output, and y must not be negative. "quantile" is the pinball loss of
         ``quantile``.
-    quantile : float or None, default=None
+    quantile : float, list of float or None, default=None
         The fraction of targets that should lie below the prediction. Needed by
-        ``loss="quantile"`` and accepted by no other loss.
+        ``loss="quantile"`` and accepted by no other loss. A list in increasing order, such as
+        ``[0.1, 0.5, 0.9]``: one network predicts all of these quantiles of a single target, in a
+        column each. The head gives one of them, and steps to the others that are not negative, so
+        that no quantile lies above the next one [6]_. The loss and the score are means over the
+        quantiles.
     normalize_y : bool, default=True
         Standardise the target inside; predictions come back in its units. The squared error
         uses the mean and the standard deviation; "absolute_error", "huber" and "quantile" use the
@@ -165,7 +172,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseLSTM._parameter_constraints,
         "loss": [StrOptions({*_LOSSES, "quantile"})],
-        "quantile": [Interval(Real, 0, 1, closed="neither"), None],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), list, tuple, np.ndarray, None],
         "normalize_y": ["boolean"],
     }
 
@@ -179,7 +186,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         loss: str = "squared_error",
-        quantile: float | None = None,
+        quantile: float | Sequence[float] | None = None,
         normalize_y: bool = True,
         alpha: float = 1e-4,
         batch_size: int | str = "auto",
@@ -269,10 +276,55 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, in the units and the shape of the y that was fitted.
+            Predictions, in the units and the shape of the y that was fitted. If ``quantile`` is a
+            list, of shape (n_samples, n_quantiles); no row decreases.
         """
         model, sequences = self._read(X)
         return model.predict(sequences)
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return R^2 of the predictions, or D^2 if ``quantile`` is a list.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Sequences, as for ``predict``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        float
+            :func:`~sklearn.metrics.r2_score`. If ``quantile`` is a list, the mean over the
+            quantiles of :func:`~sklearn.metrics.d2_pinball_score`, which is the fraction of the
+            loss that is explained.
+        """
+        if not self._has_several_quantiles:
+            return super().score(X, y, sample_weight)
+        return self._d2_of_quantiles(y, self.predict(X), sample_weight)
+
+    @property
+    def _has_several_quantiles(self) -> bool:
+        """Whether ``quantile`` is a list, so that predictions have a column for each of it."""
+        return not (self.quantile is None or isinstance(self.quantile, Real))
+
+    @property
+    def _quantiles(self) -> list[float]:
+        """The quantiles that are predicted; the median if ``quantile`` is not set."""
+        return np.atleast_1d(0.5 if self.quantile is None else self.quantile).tolist()
+
+    def _d2_of_quantiles(
+        self, y: ArrayLike, y_pred: NDArray[Any], sample_weight: ArrayLike | None
+    ) -> float:
+        """Return the mean over quantiles of D^2."""
+        return np.mean(
+            [
+                d2_pinball_score(y, column, sample_weight=sample_weight, alpha=q)
+                for q, column in zip(self._quantiles, y_pred.T, strict=True)
+            ]
+        )
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -281,6 +333,20 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 f"quantile={self.quantile!r} and loss={self.loss!r} do not go together: "
                 "loss='quantile' needs a quantile, for instance 0.9, and no other loss takes one."
             )
+        if self._has_several_quantiles:
+            given: Any = self.quantile
+            quantiles = np.asarray(given, dtype=object)
+            if (
+                quantiles.ndim != 1
+                or not len(quantiles)
+                or not all(isinstance(q, Real) and 0 < float(q) < 1 for q in quantiles)
+                or not all(low < high for low, high in pairwise(quantiles))
+            ):
+                raise ValueError(
+                    "quantile must be a number between 0 and 1, or a list of such numbers in "
+                    f"increasing order without repetition, for instance [0.1, 0.5, 0.9]; got "
+                    f"{self.quantile!r}."
+                )
 
     def _encode_target(
         self,
@@ -297,17 +363,25 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             raise ValueError(
                 "loss='poisson' requires y that is not negative and not all zero, in each output."
             )
-        n_outputs = 1 if target.ndim == 1 else target.shape[1]
+        n_targets = 1 if target.ndim == 1 else target.shape[1]
+        n_outputs, is_1d = n_targets, target.ndim == 1
+        if self._has_several_quantiles:
+            if n_targets > 1:
+                raise ValueError(
+                    f"y has {n_targets} columns, but with quantile={self.quantile!r} the columns "
+                    "of a prediction are the quantiles of a single target. Fit an estimator for "
+                    "each column of y."
+                )
+            n_outputs, is_1d = len(self._quantiles), False
         if known is None:
-            activation = "exponential" if self.loss == "poisson" else "identity"
-            known = NumericOutput(
-                activation, np.zeros(n_outputs), np.ones(n_outputs), target.ndim == 1
-            )
+            activation = self._make_loss(None).activation
+            known = NumericOutput(activation, np.zeros(n_outputs), np.ones(n_outputs), is_1d)
         if n_outputs != known.n_outputs:
+            given = "quantile" if self._has_several_quantiles else "y"
             raise ValueError(
-                f"y has {n_outputs} output(s), but was first fitted with {known.n_outputs}."
+                f"{given} has {n_outputs} output(s), but was first fitted with {known.n_outputs}."
             )
-        return target.reshape(len(target), n_outputs), known
+        return target.reshape(len(target), n_targets), known
 
     def _standardized(
         self, output: NumericOutput, target: NDArray[Any], weights: Floats
@@ -327,12 +401,30 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             raise ValueError(
                 "y contains values too large to be standardised; divide it by a constant."
             )
-        return replace(output, mean=mean, scale=scale)
+        # One for all outputs, if these are quantiles of a single target.
+        n = output.n_outputs
+        return replace(output, mean=np.full(n, mean), scale=np.full(n, scale))
 
     @property
     def _skip_rate(self) -> float:
         # A ridge is the best linear part already; training it on only fits noise.
         return TRAINED_SKIP_RATE if self.loss == "poisson" else 0.0
+
+    def _plain_start(self, model: Model, samples: Any, rows: NDArray[np.intp]) -> Model:
+        if not self._has_several_quantiles:
+            return model
+        # Away from the LSTM the predictions are the quantiles of y, and it moves only their level.
+        target = model.output.encode(samples.target[rows].astype(np.float64))[:, :1]
+        quantiles = self._quantiles_of(target, samples.weights[rows])
+        parameters = model.parameters.copy()
+        W_head = model.network.matrices(parameters)[-1]
+        W_head[np.arange(len(W_head)) != len(W_head) // 2] = 0
+        W_head[:, -1] = MultiPinballLoss(self._quantiles).link(quantiles[:, np.newaxis])[:, 0]
+        return model.with_parameters(parameters)
+
+    def _quantiles_of(self, values: NDArray[np.float64], weights: Floats) -> NDArray[np.float64]:
+        """Return the quantiles that are predicted: of each column, or all of a single column."""
+        return np.concatenate([_weighted_quantile(values, weights, q) for q in self._quantiles])
 
     def _ridge_start(
         self,
@@ -348,10 +440,12 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         sequences, recent = samples.sequences, model.recent
         weights = weights_of_complete(sequences, rows, samples.weights, recent.n_steps)
         target = model.output.encode(samples.target.astype(np.float64))
+        n_targets = samples.target.shape[1]
+        target = target[:, :n_targets]  # several quantiles have the same target
         # The Gram matrix loses digits where the level of y is far from zero.
         level = np.average(target[rows], axis=0, weights=weights[rows])
 
-        gram = Gram(model.network.n_recent, target.shape[1], model.dtype)
+        gram = Gram(model.network.n_recent, n_targets, model.dtype)
         gram.add(sequences, rows, target - level, weights, recent)
         ridge = gram.solve()
         all_rows = np.concatenate([rows, validation_rows])
@@ -365,8 +459,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             ridge = ridge._replace(intercept=ridge.intercept + level, mean=ridge.mean + level)
             residual = target[rows] - ridge.predict(sequences, rows, recent, model.dtype)
             if self.loss != "squared_error":
-                q = 0.5 if self.quantile is None else self.quantile
-                shift = _weighted_quantile(residual, weights[rows], q)
+                shift = self._quantiles_of(residual, weights[rows])
                 ridge, residual = (
                     ridge._replace(intercept=ridge.intercept + shift),
                     residual - shift,
@@ -374,14 +467,23 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             return ridge, residual
 
         start, residual = moved(ridge.shrunk(_START_FRACTION if is_validated else 1.0), rows)
-        scale = np.ones(target.shape[1])
+        network, zero = model.network, np.zeros(model.network.n_outputs)
+        scale = np.ones(network.n_outputs)
         if self.normalize_y:
             # The LSTM learns what the linear part leaves, in units of its standard deviation.
             center = _mean_and_deviation if self.loss == "squared_error" else _median_and_range
-            scale = np.maximum(center(residual, weights[rows])[1], _LEAST_RESIDUAL)
-        network, zero = model.network, np.zeros(len(scale))
+            deviation = center(residual[:, :n_targets], weights[rows])[1]
+            scale = np.full(network.n_outputs, np.maximum(deviation, _LEAST_RESIDUAL))
 
         def parameters_of(ridge: Ridge) -> Floats:
+            if self._has_several_quantiles:
+                # In raw outputs, whose unit is the scale: the level is a ridge, the steps are not.
+                raw = MultiPinballLoss(self._quantiles).link(
+                    (ridge.intercept / scale)[:, np.newaxis]
+                )
+                is_level = np.arange(len(scale)) == len(scale) // 2
+                coef = np.where(is_level[:, np.newaxis], ridge.coef, 0)
+                ridge = ridge._replace(coef=coef, intercept=scale * raw[:, 0])
             return with_ridge(network, model.parameters, ridge, zero, scale)
 
         output = replace(model.output, scale=model.output.scale * scale)
@@ -390,9 +492,11 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             parameters_of(moved(ridge, rows)[0]), parameters_of(moved(ridge_of_all, all_rows)[0])
         )
 
-    def _make_loss(self, output: NumericOutput) -> Loss:
-        if self.quantile is not None:
-            return PinballLoss(self.quantile)
+    def _make_loss(self, output: NumericOutput | None) -> Loss:
+        if self._has_several_quantiles:
+            return MultiPinballLoss(self._quantiles)
+        if self.loss == "quantile":
+            return PinballLoss(self._quantiles[0])
         return _LOSSES[self.loss]()
 
     def _validation_score(
@@ -413,12 +517,13 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                     for true, mean in zip(target.T, predicted.T, strict=True)
                 ]
             )
-        quantile = 0.5 if self.quantile is None else self.quantile
-        return d2_pinball_score(target, predicted, sample_weight=weights, alpha=quantile)
+        if self._has_several_quantiles:
+            return self._d2_of_quantiles(target[:, 0], predicted, weights)
+        return d2_pinball_score(target, predicted, sample_weight=weights, alpha=self._quantiles[0])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
+        tags.target_tags.multi_output = not self._has_several_quantiles
         return tags
 
 

@@ -64,18 +64,20 @@ def model_of(estimator: Any) -> Model:
 
 def exported_weights(model: Model, framework: str) -> Weights:
     """Return the weights of a model that has nothing but LSTM layers and a dense head."""
-    if model.recent is not None or model.network.pooling != ("last",):
-        parts = [
-            f"{name}={value}"
-            for name, value, is_there in (
-                ("linear_skip", "0", model.recent is not None),
-                ("pooling", "'last'", model.network.pooling != ("last",)),
-            )
-            if is_there
-        ]
+    parts = [
+        f"{name}={value}"
+        for name, value, is_there in (
+            ("linear_skip", "0", model.recent is not None),
+            ("pooling", "'last'", model.network.pooling != ("last",)),
+            ("quantile", "a single number", model.output.activation == "ordered"),
+        )
+        if is_there
+    ]
+    if parts:
         raise ValueError(
             f"The weights for {framework} are those of LSTM layers and a dense head on the last "
-            "hidden state, which has no place for the linear part and for pooling. Fit the "
+            "hidden state, which has no place for the linear part, for pooling and for the order "
+            "of several quantiles. Fit the "
             f"estimator with {' and '.join(parts)}, or use to_onnx, which exports all of it."
         )
     return model.standalone_weights()
@@ -168,8 +170,14 @@ def _numeric_output(
             f"The weights belong to a network with {n_outputs} output(s), but the estimator was "
             f"fitted with {known.n_outputs}."
         )
+    activation = estimator._make_loss(None).activation
+    if activation == "ordered":
+        raise ValueError(
+            f"The estimator predicts several quantiles, quantile={estimator.quantile!r}, through "
+            "steps that keep them in order, which heads of other frameworks do not have. Convert "
+            "an estimator for each quantile."
+        )
     is_1d = n_outputs == 1 if known is None else known.is_1d
-    activation = "exponential" if estimator.loss == "poisson" else "identity"
     return NumericOutput(activation, np.zeros(n_outputs), np.ones(n_outputs), is_1d)
 
 

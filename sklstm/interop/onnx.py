@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklstm.classifier import LSTMClassifier
 from sklstm.interop._weights import model_of
 from sklstm.nn.layer import gate_rows
-from sklstm.nn.model import ClassOutput, Model
+from sklstm.nn.model import ClassOutput, Model, NumericOutput
 from sklstm.regressor import LSTMRegressor
 
 __all__ = ["register_onnx_converters", "to_onnx"]
@@ -272,6 +272,8 @@ def _add_onnx_nodes(nodes: _Nodes, model: Model, X: str, outputs: list[str]) -> 
     if not isinstance(output, ClassOutput):
         if output.activation == "exponential":
             raw = nodes.add("Exp", raw)
+        elif output.activation == "ordered":
+            raw = _add_ordered_link(nodes, raw, output)
         nodes.add("Add", raw, guard, output=outputs[0])
         return
 
@@ -290,6 +292,29 @@ def _add_onnx_nodes(nodes: _Nodes, model: Model, X: str, outputs: list[str]) -> 
             number = nodes.add("Squeeze", number, _ints(nodes, 1))
         nodes.add("Gather", nodes.constant(_labels(output)), number, output=label)
     nodes.add("Add", p, guard, output=probabilities)
+
+
+def _add_ordered_link(nodes: _Nodes, raw: str, output: NumericOutput) -> str:
+    """Add steps that are not negative to the level, in the units of y."""
+    m, n_above = output.n_outputs // 2, (output.n_outputs - 1) // 2
+
+    def columns(of: str, start: int, count: int) -> str:
+        return nodes.add("Slice", of, *(_ints(nodes, n) for n in (start, start + count, 1)))
+
+    level = columns(raw, m, 1)
+    parts = [level]
+    # The operators are those of the inverse link, in its order, so that rounding keeps the order.
+    if m:
+        axis = nodes.constant(np.array(1, np.int64))
+        steps = nodes.add("Softplus", raw)
+        below = nodes.add("CumSum", columns(steps, 0, m), axis, reverse=1)
+        parts = [nodes.add("Sub", level, below), level]
+    if n_above:
+        above = nodes.add("CumSum", columns(steps, m + 1, n_above), axis)
+        parts.append(nodes.add("Add", level, above))
+    y = nodes.add("Concat", *parts, axis=1)
+    y = nodes.add("Mul", y, _float(nodes, output.scale[:1]))
+    return nodes.add("Add", y, _float(nodes, output.mean[:1]))
 
 
 def _add_packing(nodes: _Nodes, X: str, n_features: int) -> tuple[str, str, str]:

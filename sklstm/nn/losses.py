@@ -5,7 +5,7 @@ Arrays have a row for each output and a column for each sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -18,10 +18,15 @@ __all__ = [
     "CategoricalCrossEntropy",
     "Huber",
     "Loss",
+    "MultiPinballLoss",
     "PinballLoss",
     "Poisson",
     "SquaredError",
 ]
+
+# The least step from one quantile to the next at the start, in standardised units: a step of zero
+# has an infinite raw output, and a smaller one would take long to grow.
+_LEAST_STEP = 1e-3
 
 
 class Loss(Protocol):
@@ -124,6 +129,84 @@ class PinballLoss(_IdentityLink):
         return gradient / len(raw)
 
 
+class _OrderedLink:
+    """The common part of losses whose predictions are in ascending order."""
+
+    activation = "ordered"
+
+    def inverse_link(self, raw: Floats) -> Floats:
+        """Add steps that are not negative to a level: predictions that never decrease.
+
+        The raw output in the middle is the level, the others give the steps away from it. Rounding
+        keeps the order, since a sum of numbers that are not negative never falls as it goes on.
+        """
+        # y_m = raw_m;  y_j = y_(j-1) + s_j above, y_j = y_(j+1) - s_j below,
+        # s = log(1 + exp(raw)),  m = n_outputs // 2
+        m = len(raw) // 2
+        steps = np.logaddexp(raw.dtype.type(0), raw)  # (n_outputs, n_samples)
+        below = np.cumsum(steps[:m][::-1], axis=0)[::-1]
+        above = np.cumsum(steps[m + 1 :], axis=0)
+        return np.concatenate([raw[m] - below, raw[m : m + 1], raw[m] + above])
+
+
+class MultiPinballLoss(_OrderedLink):
+    """Pinball loss of several quantiles of one target, averaged over the quantiles.
+
+    The predictions are a level and steps away from it that are not negative, see ``inverse_link``,
+    so that no quantile lies above the next one [1]_.
+
+    Parameters
+    ----------
+    quantiles : sequence of float
+        For each output the fraction of targets that should lie below the prediction; in (0, 1) and
+        increasing.
+
+    References
+    ----------
+    .. [1] Y. Park, D. Maddix, F.-X. Aubet, K. Kan, J. Gasthaus and Y. Wang, "Learning Quantile
+       Functions without Quantile Crossing for Distribution-free Time Series Forecasting", AISTATS
+       2022.
+    """
+
+    def __init__(self, quantiles: Sequence[float]) -> None:
+        self.quantiles = np.array(quantiles, np.float64)[:, np.newaxis]  # (n_outputs, 1)
+
+    def value(self, target: Floats, raw: Floats) -> Floats:
+        """Compute the loss of each sample, of shape (n_samples,)."""
+        # q e where e >= 0, (q - 1) e where e < 0,  e = y - y_pred
+        q = self.quantiles.astype(raw.dtype)
+        error = target - self.inverse_link(raw)
+        return np.maximum(q * error, (q - 1) * error).mean(axis=0)
+
+    def gradient(self, target: Floats, raw: Floats) -> Floats:
+        """Compute the gradient of each sample's loss with respect to its raw outputs."""
+        predicted = self.inverse_link(raw)
+        below, above = target < predicted, target > predicted
+        slope = below.astype(raw.dtype)
+        slope -= self.quantiles.astype(raw.dtype) * (below | above)
+        # The level moves all predictions, a step those that lie beyond it; s' = sigmoid(raw).
+        m = len(raw) // 2
+        gradient = sigmoid(raw)
+        gradient[:m] *= -np.cumsum(slope[:m], axis=0)
+        gradient[m] = slope.sum(axis=0)
+        gradient[m + 1 :] *= np.cumsum(slope[:m:-1], axis=0)[::-1]
+        return gradient / len(raw)
+
+    def link(self, predicted: Floats) -> Floats:
+        """Compute the raw outputs that give some predictions; a step of zero becomes a small one.
+
+        Parameters
+        ----------
+        predicted : ndarray of shape (n_outputs, n_samples)
+            Predictions that do not decrease.
+        """
+        m = len(predicted) // 2
+        # raw = log(exp(s) - 1) = s + log(1 - exp(-s))
+        steps = np.maximum(np.diff(predicted, axis=0), _LEAST_STEP)
+        raw = steps + np.log(-np.expm1(-steps))
+        return np.concatenate([raw[:m], predicted[m : m + 1], raw[m:]])
+
+
 class Poisson:
     """Half the Poisson deviance, averaged over outputs, with y_pred = exp(raw)."""
 
@@ -188,5 +271,11 @@ class BinaryCrossEntropy:
 # The inverse link of each output activation, by name.
 INVERSE_LINKS: dict[str, Callable[[Floats], Floats]] = {
     loss.activation: loss.inverse_link
-    for loss in (SquaredError(), Poisson(), BinaryCrossEntropy(), CategoricalCrossEntropy())
+    for loss in (
+        _IdentityLink(),
+        _OrderedLink(),
+        Poisson(),
+        BinaryCrossEntropy(),
+        CategoricalCrossEntropy(),
+    )
 }

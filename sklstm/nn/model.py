@@ -83,10 +83,15 @@ class NumericOutput:
         return y[:, 0] if self.is_1d else y
 
     def fold_into_head(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
-        """Return head weights whose output, through the link alone, is y in its own units."""
+        """Return head weights whose output, through the link alone, is y in its own units.
+
+        Where the link is "ordered", y is still ``scale`` times that, plus ``mean``.
+        """
         if self.activation == "exponential":
             # scale exp(raw) = exp(raw + log scale)
             return W, (b + np.log(self.scale)).astype(b.dtype)
+        if self.activation == "ordered":
+            return W, b  # the scale of the steps follows the link
         W = (W * self.scale[:, np.newaxis]).astype(W.dtype)
         return W, (b * self.scale + self.mean).astype(b.dtype)
 

@@ -42,7 +42,7 @@ __all__ = ["load", "save"]
 
 # Increase this when an older sklstm would reject a new file or misread it. ``load`` must keep
 # reading files of all versions since 1; a test loads one file of each version.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 _FORMAT = "sklstm.runtime"
 _HEADER = "header.json"
@@ -488,8 +488,13 @@ def _goes_together(header: dict[str, Any]) -> bool:
     if not len(header["linear_mean"]) == len(header["linear_scale"]) == n_means:
         return False
     if header["estimator"] == "regressor":
+        if activation == "ordered" and (
+            # Several quantiles of one target: a shared scale keeps them in order.
+            header["y_is_1d"] or len(set(header["y_mean"])) > 1 or len(set(header["y_scale"])) > 1
+        ):
+            return False
         return (
-            activation in ("identity", "exponential")
+            activation in ("identity", "exponential", "ordered")
             and len(header["y_mean"]) == len(header["y_scale"]) == n_outputs
             and (n_outputs == 1 or not header["y_is_1d"])
         )
