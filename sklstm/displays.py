@@ -174,8 +174,9 @@ class ForecastDisplay:
     ----------
     y_true : array-like of shape (n_rows,)
         Observed values; NaN where none is known.
-    y_pred : array-like of shape (n_rows,)
-        Predicted values; NaN where there is no prediction.
+    y_pred : array-like of shape (n_rows,) or (n_rows, n_quantiles)
+        Predicted values; NaN where there is no prediction. Of an odd number of quantiles, in
+        ascending order, the middle one is the line, and the outer ones are the interval.
     lower, upper : array-like of shape (n_rows,), default=None
         Bounds of a prediction interval.
     index : array-like of shape (n_rows,), default=None
@@ -245,8 +246,11 @@ class ForecastDisplay:
 
         Parameters
         ----------
-        y_true, y_pred : array-like of shape (n_rows,)
-            Observed and predicted values; NaN where a value is missing.
+        y_true : array-like of shape (n_rows,)
+            Observed values; NaN where a value is missing.
+        y_pred : array-like of shape (n_rows,) or (n_rows, n_quantiles)
+            Predicted values; NaN where a value is missing. Of an odd number of quantiles, in
+            ascending order, the middle one is the line, and the outer ones are the interval.
         lower, upper : array-like of shape (n_rows,), default=None
             Bounds of a prediction interval. Pass both or neither.
         index : array-like of shape (n_rows,), default=None
@@ -268,6 +272,18 @@ class ForecastDisplay:
         """
         if (lower is None) != (upper is None):
             raise ValueError("An interval needs both lower and upper, but only one was given.")
+        shape = np.shape(y_pred)
+        if len(shape) > 1 and (len(shape) > 2 or shape[1] % 2 == 0 or shape[1] == 1):
+            raise ValueError(
+                f"y_pred has the shape {shape}, but must be of shape (n_rows,), or (n_rows, "
+                "n_quantiles) with an odd number of quantiles, the middle one of which is the "
+                "line. Pass a line and the bounds of the interval as y_pred, lower and upper."
+            )
+        if len(shape) > 1 and lower is not None:
+            raise ValueError(
+                "y_pred of several quantiles has an interval of its own, so lower and upper must "
+                "be None."
+            )
         if index is None and hasattr(y_true, "iloc"):
             index = y_true.index
             if hasattr(y_pred, "iloc") and not index.equals(y_pred.index):
@@ -301,16 +317,19 @@ class ForecastDisplay:
         self.ax_ = _new_axes(ax)
         self.figure_ = self.ax_.figure
         y_true, y_pred = np.asarray(self.y_true), np.asarray(self.y_pred)
+        lower, upper = self.lower, self.upper
+        if y_pred.ndim == 2:
+            lower, y_pred, upper = y_pred[:, [0, y_pred.shape[1] // 2, -1]].T
         x = np.arange(len(y_true)) if self.index is None else np.asarray(_on_the_clock(self.index))
         (self.true_line_,) = self.ax_.plot(x, y_true, color="black", label="observed")
         label = name or self.name or "predicted"
         (self.pred_line_,) = self.ax_.plot(x, y_pred, **{"label": label, **line_kw})
         self.band_ = self.cutoff_line_ = None
-        if self.lower is not None and self.upper is not None:
+        if lower is not None and upper is not None:
             self.band_ = self.ax_.fill_between(
                 x,
-                np.asarray(self.lower),
-                np.asarray(self.upper),
+                np.asarray(lower),
+                np.asarray(upper),
                 color=self.pred_line_.get_color(),
                 alpha=0.25,
                 linewidth=0,

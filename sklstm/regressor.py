@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, d2_tweedie_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import column_or_1d
 
 from sklstm._docstrings import with_shared_parts
 from sklstm.base import BaseLSTM
@@ -115,7 +116,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         ``partial_fit``. The score is D^2, the fraction of the loss that is explained:
         R^2 for the squared error, :func:`~sklearn.metrics.d2_absolute_error_score` for the
         absolute error and "huber", :func:`~sklearn.metrics.d2_tweedie_score` for "poisson",
-        :func:`~sklearn.metrics.d2_pinball_score` for "quantile".
+        :func:`~sklearn.metrics.d2_pinball_score` for "quantile", averaged over the quantiles.
     validation_fraction : float, default=0.1
         The fraction set aside with ``early_stopping``.
     validation_split : {"last", "random"}, default="last"
@@ -129,7 +130,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     %(n_features)
     out_activation_ : str
         The function from the head's output to predictions: "identity", or "exponential" for
-        ``loss="poisson"``.
+        ``loss="poisson"``, or "ordered" for several quantiles.
     %(fitted)
     loss_curve_ : list of float
         For each epoch the mean over samples of the loss, for "squared_error" (y - y_pred)^2 / 2,
@@ -149,6 +150,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     References
     ----------
     %(references)
+    .. [6] Y. Park, D. Maddix, F.-X. Aubet, K. Kan, J. Gasthaus and Y. Wang, "Learning Quantile
+       Functions without Quantile Crossing for Distribution-free Time Series Forecasting", AISTATS
+       2022.
 
     Examples
     --------
@@ -372,6 +376,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                     "of a prediction are the quantiles of a single target. Fit an estimator for "
                     "each column of y."
                 )
+            target = column_or_1d(target, warn=True)
             n_outputs, is_1d = len(self._quantiles), False
         if known is None:
             activation = self._make_loss(None).activation
@@ -502,7 +507,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     def _validation_score(
         self, output: NumericOutput, target: Floats, weights: Floats, raw: Floats
     ) -> float:
-        predicted = INVERSE_LINKS[output.activation](raw)
+        predicted = INVERSE_LINKS[output.activation](raw.T).T
         if self.loss == "squared_error":
             return r2_score(target, predicted, sample_weight=weights)
         if self.loss == "poisson":

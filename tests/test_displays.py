@@ -113,6 +113,33 @@ def test_a_forecast_display_draws_values_forecast_interval_and_cutoff():
     assert labels == ["observed", "LSTM", "interval", "end of training"]
 
 
+@pytest.mark.parametrize("columns", [[0, 2, 4], [0, 1, 2, 3, 4]])
+def test_a_forecast_display_of_quantiles_draws_the_middle_one_and_an_interval(columns):
+    y_pred = np.sort(X[:, :, 0])[:, columns]
+    display = ForecastDisplay.from_predictions(X[:, 0, 0], y_pred)
+    np.testing.assert_array_equal(display.pred_line_.get_ydata(), y_pred[:, len(columns) // 2])
+    other = ForecastDisplay.from_predictions(
+        X[:, 0, 0], y_pred[:, len(columns) // 2], lower=y_pred[:, 0], upper=y_pred[:, -1]
+    )
+    np.testing.assert_array_equal(
+        display.band_.get_paths()[0].vertices, other.band_.get_paths()[0].vertices
+    )
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["observed", "predicted", "interval"]
+
+
+@pytest.mark.parametrize("shape", [(60, 1), (60, 2), (60, 4), (60, 3, 3)])
+def test_a_forecast_display_of_other_columns_raises(shape):
+    with pytest.raises(ValueError, match=r"y_pred has the shape \(60, .* lower and upper"):
+        ForecastDisplay.from_predictions(X[:, 0, 0], np.zeros(shape))
+
+
+def test_quantiles_have_an_interval_of_their_own():
+    y = X[:, 0, 0]
+    with pytest.raises(ValueError, match="lower and upper must be None"):
+        ForecastDisplay.from_predictions(y, np.zeros((60, 3)), lower=y, upper=y)
+
+
 def test_a_forecast_display_of_a_pandas_series_uses_its_index():
     pd = pytest.importorskip("pandas")
     y = pd.Series([1.0, 2.0], index=pd.period_range("2020", periods=2, freq="Y").to_timestamp())

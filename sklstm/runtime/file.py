@@ -488,11 +488,9 @@ def _goes_together(header: dict[str, Any]) -> bool:
     if not len(header["linear_mean"]) == len(header["linear_scale"]) == n_means:
         return False
     if header["estimator"] == "regressor":
-        if activation == "ordered" and (
-            # Several quantiles of one target: a shared scale keeps them in order.
-            header["y_is_1d"] or len(set(header["y_mean"])) > 1 or len(set(header["y_scale"])) > 1
-        ):
-            return False
+        scales = header["y_mean"], header["y_scale"]
+        if activation == "ordered" and any(len(set(values)) > 1 for values in scales):
+            return False  # the quantiles of a target share a scale, which keeps them in order
         return (
             activation in ("identity", "exponential", "ordered")
             and len(header["y_mean"]) == len(header["y_scale"]) == n_outputs

@@ -27,6 +27,13 @@ TARGETS = {
     "several": (LSTMRegressor, {"loss": "huber"}, np.column_stack([TOTAL, 1e3 - TOTAL])),
     "counts": (LSTMRegressor, {"loss": "poisson"}, 9 + TOTAL),
     "quantile": (LSTMRegressor, {"loss": "quantile", "quantile": 0.9}, TOTAL),
+    "one of several quantiles": (LSTMRegressor, {"loss": "quantile", "quantile": [0.9]}, TOTAL),
+    "two quantiles": (LSTMRegressor, {"loss": "quantile", "quantile": [0.1, 0.9]}, 100 + 5 * TOTAL),
+    "quantiles": (
+        LSTMRegressor,
+        {"loss": "quantile", "quantile": [0.05, 0.25, 0.5, 0.75, 0.95]},
+        100 + 5 * TOTAL,
+    ),
     "strings": (LSTMClassifier, {}, THIRDS),
     "two strings": (LSTMClassifier, {}, np.where(TOTAL > 0, "up", "down").astype(object)),
     "integers": (LSTMClassifier, {}, np.digitize(TOTAL, [-1, 1]) * 5 - 3),

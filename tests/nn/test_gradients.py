@@ -19,6 +19,7 @@ from sklstm.nn import (
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
     Huber,
+    MultiPinballLoss,
     PinballLoss,
     Poisson,
     SquaredError,
@@ -35,6 +36,7 @@ LOSSES = {
     "absolute_error": (AbsoluteError(), reference.absolute_error),
     "huber": (Huber(), reference.huber),
     "quantile": (PinballLoss(0.3), reference.pinball(0.3)),
+    "quantiles": (MultiPinballLoss((0.2, 0.7)), reference.multi_pinball((0.2, 0.7))),
     "poisson": (Poisson(), reference.poisson),
     "categorical": (CategoricalCrossEntropy(), reference.categorical_cross_entropy),
     "binary": (BinaryCrossEntropy(), reference.binary_cross_entropy),
@@ -267,7 +269,12 @@ def problems(draw, loss):
         loss,
         lengths,
         hidden=draw(st.lists(st.integers(1, 3), min_size=1, max_size=3)),
-        n_outputs=draw(st.integers(2 if loss == "categorical" else 1, 3)),
+        n_outputs=draw(
+            st.integers(
+                1 if loss not in ("categorical", "quantiles") else 2,
+                3 if loss != "quantiles" else 2,
+            )
+        ),
         n_features=draw(st.integers(1, 3)),
         weights=np.random.default_rng(seed).uniform(0.5, 3, len(lengths)) * counts,
         seed=seed,

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, softmax
 from sklearn._loss.loss import HuberLoss
@@ -20,10 +23,12 @@ from sklstm.nn import (
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
     Huber,
+    MultiPinballLoss,
     PinballLoss,
     Poisson,
     SquaredError,
 )
+from sklstm.nn.model import NumericOutput
 
 N_SAMPLES = 20
 
@@ -69,6 +74,70 @@ def test_pinball_loss_is_the_mean_pinball_loss(n_outputs, quantile):
     truth = mean_pinball_loss(target.T, raw.T, sample_weight=weights, alpha=quantile)
     assert_allclose(value, truth)
     assert_array_equal(loss.inverse_link(raw), raw)
+
+
+QUANTILES = [(0.3,), (0.2, 0.9), (0.1, 0.5, 0.9), (0.05, 0.1, 0.4, 0.8), (0.1, 0.3, 0.5, 0.7, 0.95)]
+
+
+@pytest.mark.parametrize("quantiles", QUANTILES)
+def test_multi_pinball_loss_is_the_mean_over_quantiles_of_the_mean_pinball_loss(quantiles):
+    loss = MultiPinballLoss(quantiles)
+    target, raw, weights = draw(loss, len(quantiles))
+    predicted = loss.inverse_link(raw)
+    value = np.average(loss.value(target, raw), weights=weights)
+    by_quantile = [
+        mean_pinball_loss(*pair, sample_weight=weights, alpha=q)
+        for *pair, q in zip(target, predicted, quantiles, strict=True)
+    ]
+    assert_allclose(value, np.mean(by_quantile))
+
+
+@pytest.mark.parametrize("quantiles", QUANTILES)
+def test_quantiles_are_the_middle_output_and_steps_away_from_it(quantiles):
+    loss = MultiPinballLoss(quantiles)
+    _, raw, _ = draw(loss, len(quantiles))
+    predicted, middle = loss.inverse_link(raw), len(quantiles) // 2
+    assert_array_equal(predicted[middle], raw[middle])
+    steps = np.log1p(np.exp(np.delete(raw, middle, axis=0)))
+    assert_allclose(np.diff(predicted, axis=0), steps)
+    assert_allclose(predicted.T, [reference.ordered(z) for z in raw.T])
+
+
+def test_a_single_quantile_in_a_tuple_is_the_pinball_loss():
+    several, one = MultiPinballLoss((0.3,)), PinballLoss(0.3)
+    target, raw, _ = draw(one, 1)
+    for method in ("value", "gradient"):
+        assert_allclose(getattr(several, method)(target, raw), getattr(one, method)(target, raw))
+
+
+@given(
+    st.data(),
+    st.integers(1, 6),
+    st.sampled_from([np.float32, np.float64]),
+    st.floats(1e-6, 1e6),
+    st.floats(-1e10, 1e10),
+)
+def test_quantiles_never_cross_whatever_the_raw_outputs_are(data, n, dtype, scale, mean):
+    """Not by a rounding error, neither in raw units nor in those of y."""
+    raw = data.draw(arrays(dtype, (n, 3), elements=st.floats(-(2.0**100), 2.0**100, width=32)))
+    loss = MultiPinballLoss(np.arange(1, n + 1) / (n + 1))
+    predicted = loss.inverse_link(raw)
+    assert predicted.dtype == dtype
+    assert (np.diff(predicted, axis=0) >= 0).all()
+    output = NumericOutput("ordered", np.full(n, mean), np.full(n, scale), False)
+    assert (np.diff(output.predict(raw.T), axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize("quantiles", QUANTILES)
+def test_the_link_of_quantiles_is_the_inverse_of_the_inverse_link(quantiles):
+    loss = MultiPinballLoss(quantiles)
+    _, raw, _ = draw(loss, len(quantiles))
+    raw = np.maximum(raw, -6)  # below are the steps that are too small to start from
+    assert_allclose(loss.link(loss.inverse_link(raw)), raw, rtol=1e-9)
+    equal = np.full_like(raw, 5.0)
+    nearly = loss.inverse_link(loss.link(equal))
+    assert_allclose(nearly, equal, atol=1e-3 * len(quantiles))
+    assert np.isfinite(loss.link(1e30 * np.sort(raw, axis=0))).all()
 
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
@@ -139,6 +208,7 @@ CASES = [
     (Huber(), reference.huber, 3),
     (PinballLoss(0.1), reference.pinball(0.1), 1),
     (PinballLoss(0.9), reference.pinball(0.9), 3),
+    *((MultiPinballLoss(q), reference.multi_pinball(q), len(q)) for q in QUANTILES),
     (Poisson(), reference.poisson, 1),
     (Poisson(), reference.poisson, 3),
     (CategoricalCrossEntropy(), reference.categorical_cross_entropy, 2),
@@ -218,6 +288,25 @@ def test_the_pinball_loss_is_least_at_the_quantile(quantile):
     loss = PinballLoss(quantile)
     values = [loss.value(target, np.full_like(target, z)).mean() for z in candidates]
     assert candidates[np.argmin(values)] == np.quantile(target, quantile)
+
+
+def test_the_gradient_of_quantiles_is_zero_where_all_are_right():
+    loss = MultiPinballLoss((0.1, 0.5, 0.9))
+    raw = np.array([[0.3], [2.0], [-1.0]])
+    assert_array_equal(loss.gradient(loss.inverse_link(raw), raw), np.zeros((3, 1)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_quantiles_at_extreme_raw_outputs(dtype):
+    loss = MultiPinballLoss((0.25, 0.5, 0.75))
+    raw = np.array([[1e30, -1e30], [1, 1], [-1e30, 1e30]], dtype)
+    predicted = np.array([[-1e30, 1], [1, 1], [1, 1e30]], dtype)
+    assert_allclose(loss.inverse_link(raw), predicted, rtol=1e-6)
+    target = np.zeros_like(raw)
+    value = np.array([(0.25e30 + 0.5 + 0.25) / 3, (0.75 + 0.5 + 0.25e30) / 3], dtype)
+    assert_allclose(loss.value(target, raw), value, rtol=1e-6)
+    gradient = [[0.25, 0], [0.5 + 0.25 - 0.25, 0.75 + 0.5 + 0.25], [0, 0.25]]
+    assert_allclose(loss.gradient(target, raw), np.array(gradient, dtype) / 3, rtol=1e-6)
 
 
 # Extreme values.

@@ -23,6 +23,10 @@ TASKS = {
     "two outputs": (LSTMRegressor(4, max_iter=2, random_state=0), np.column_stack([y, 9 * y])),
     "poisson": (LSTMRegressor(4, loss="poisson", max_iter=2, random_state=0), np.exp(y)),
     "quantile": (LSTMRegressor(4, loss="quantile", quantile=0.9, max_iter=2, random_state=0), y),
+    "quantiles": (
+        LSTMRegressor(4, loss="quantile", quantile=[0.1, 0.5, 0.9], max_iter=2, random_state=0),
+        1e6 + 3 * y,
+    ),
     "huber": (LSTMRegressor(4, loss="huber", max_iter=2, random_state=0), y),
     "bool": (LSTMClassifier(4, max_iter=2, random_state=0), y > 0),
     "int8": (LSTMClassifier(4, max_iter=2, random_state=0), labels.astype(np.int8)),

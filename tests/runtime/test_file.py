@@ -156,6 +156,26 @@ WEIGHTS_2 = {
     "skip.npy": np.array([[20.0, 40.0]]),
 }
 
+# Version 3 adds several quantiles of a target.
+HEADER_3 = {
+    **HEADER_2,
+    "format_version": 3,
+    "n_outputs": 3,
+    "pooling": ["last"],
+    "linear_steps": 0,
+    "linear_mean": [],
+    "linear_scale": [],
+    "out_activation": "ordered",
+    "y_is_1d": False,
+    "y_mean": [10.0, 10.0, 10.0],
+    "y_scale": [2.0, 2.0, 2.0],
+}
+WEIGHTS_3 = {
+    **WEIGHTS_1,
+    "coefs_2.npy": np.array([[1.0], [3.0], [0.0]]),
+    "intercepts_1.npy": np.array([-1.0, 0.5, 2.0]),
+}
+
 
 def as_npy(array):
     member = io.BytesIO()
@@ -209,6 +229,30 @@ def test_a_file_of_format_2_without_a_linear_part_has_no_weights_of_one(path):
     predicted = runtime.load(write(path, header, weights)).predict([[[-2.0]]])
     np.testing.assert_allclose(predicted, [10 + 2 * (15 * h + 0.5)], rtol=1e-14)
     assert_load_raises(write(path, header, WEIGHTS_2), "missing, twice or too many: 'skip.npy'")
+
+
+def test_quantiles_of_format_3_are_loaded(path):
+    predictor = runtime.load(write(path, HEADER_3, WEIGHTS_3))
+    h = np.tanh(np.tanh([0.3, -2.0]))
+    below, level, above = h - 1, 3 * h + 0.5, np.full(2, 2.0)
+    quantiles = [level - np.log1p(np.exp(below)), level, level + np.log1p(np.exp(above))]
+    predicted = predictor.predict([[[7.0], [0.3]], [[-2.0]]])
+    np.testing.assert_allclose(predicted, 10 + 2 * np.transpose(quantiles), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"y_mean": [10.0, 11.0, 10.0]},
+        {"y_scale": [2.0, 2.0, 3.0]},
+        {"y_mean": [10.0]},
+        {"y_is_1d": True},
+        {"estimator": "classifier"},
+    ],
+)
+def test_quantiles_with_different_scales_raise(changes, path):
+    """They might cross."""
+    assert_load_raises(write(path, {**HEADER_3, **changes}, WEIGHTS_3))
 
 
 def test_save_writes_the_current_version_of_the_format(path):
@@ -301,9 +345,11 @@ def test_a_damaged_byte_raises_or_changes_no_prediction(flip, path):
 
 
 def test_loading_a_newer_format_says_to_update(path):
-    header = {"format": "sklstm.runtime", "format_version": 3, "sklstm_version": "3.1", "new": 1}
+    version = FORMAT_VERSION + 1
+    header = {"format": "sklstm.runtime", "format_version": version, "sklstm_version": "3.1"}
     write(path, header, {})
-    assert_load_raises(path, "format version 3, written by sklstm 3.1, .* up to 2: update sklstm")
+    message = f"format version {version}, written by sklstm 3.1, .* up to {FORMAT_VERSION}: update"
+    assert_load_raises(path, message)
 
 
 @pytest.mark.parametrize(

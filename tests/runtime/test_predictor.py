@@ -74,7 +74,7 @@ def test_predictions_of_several_blocks_equal_the_estimator(dtype, tmp_path):
             predictor.predict(X)
 
 
-@pytest.mark.parametrize("task", ["two outputs", "normalize_y", "str", "multilabel"])
+@pytest.mark.parametrize("task", ["two outputs", "normalize_y", "quantiles", "str", "multilabel"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_predict_step_equals_the_estimator(task, dtype, tmp_path):
     estimator, target = TASKS[task]

@@ -87,6 +87,32 @@ def pinball(quantile):
     return loss
 
 
+def ordered(raw):
+    """Quantiles of one sample: the output in the middle, and softplus steps away from it."""
+    middle = len(raw) // 2
+    steps = np.log(1 + np.exp(raw))
+    return np.array(
+        [
+            raw[middle] - sum(steps[k:middle])
+            if k < middle
+            else raw[middle] + sum(steps[middle + 1 : k + 1])
+            for k in range(len(raw))
+        ]
+    )
+
+
+def multi_pinball(quantiles):
+    """Pinball loss of ordered quantiles of one sample, averaged over them."""
+
+    def loss(target, raw):
+        predicted = ordered(raw)
+        return sum(
+            pinball(q)(target[k : k + 1], predicted[k : k + 1]) for k, q in enumerate(quantiles)
+        ) / len(quantiles)
+
+    return loss
+
+
 def poisson(target, raw):
     """Half the deviance of one sample from y_pred = exp(raw), averaged over its outputs."""
     return sum(
