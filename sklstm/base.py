@@ -472,7 +472,9 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
         model = self.__sklstm_model__()
         return model, self._check_sequences(X, model)[0]
 
-    def predict_step(self, x_t: ArrayLike, state: Any = None) -> tuple[Any, State]:
+    def predict_step(
+        self, x_t: ArrayLike, state: Any = None, *, response_method: str = "predict"
+    ) -> tuple[Any, State]:
         """Read one new time step, of one stream or of many, and predict.
 
         The prediction is that of ``predict`` for the whole sequence so far, at the cost of a single
@@ -484,12 +486,14 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
             The new time step. NaN in all features is a missing step: the state stays.
         state : tuple, default=None
             What the call for the step before has returned; None at the start.
+        response_method : {"predict", "predict_proba"}, default="predict"
+            The method whose answer is returned; "predict_proba" only for a classifier.
 
         Returns
         -------
         y : number, label or ndarray
-            As ``predict`` gives it for one sample; with a first axis for the streams if ``x_t`` has
-            it.
+            As ``predict``, or the method that is asked for, gives it for one sample; with a first
+            axis for the streams if ``x_t`` has it.
         state : tuple
             To be given to the next call. It holds hidden state and cell state (h, c) of each layer,
             of shape (n_units,) or (n_streams, n_units); then, if the head reads them, the running
@@ -500,7 +504,7 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
         ------
         ValueError
             If the network is bidirectional, which needs the end of a sequence before it can begin,
-            or if shapes or values cannot be used.
+            if the estimator has no such method, or if shapes or values cannot be used.
 
         Examples
         --------
@@ -516,7 +520,7 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
         """
         model = self.__sklstm_model__()
         x, is_single = check_step(x_t, model.input, model.dtype)
-        return model.predict_step(x, state, is_single=is_single)
+        return model.predict_step(x, state, is_single=is_single, response_method=response_method)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -21,6 +21,9 @@ from sklstm.nn.threads import ThreadPool, single_threaded_blas
 
 __all__ = ["ClassOutput", "InputForm", "Model", "NumericOutput"]
 
+# What a step of a stream can be turned into.
+_RESPONSE_METHODS = ("predict", "predict_proba")
+
 
 @dataclass(frozen=True)
 class InputForm:
@@ -215,13 +218,24 @@ class Model:
         """Predict the log-probability of each class, of shape (n_samples, n_classes)."""
         return self.output.predict_log_proba(self.raw_outputs(sequences))
 
-    def predict_step(self, x: Floats, state: Any, *, is_single: bool) -> tuple[Any, State]:
-        """Take one time step of each stream and predict, see ``advance_streams``."""
+    def predict_step(
+        self, x: Floats, state: Any, *, is_single: bool, response_method: str = "predict"
+    ) -> tuple[Any, State]:
+        """Take one time step of each stream and predict, see ``advance_streams``.
+
+        ``response_method`` names the method of the output that turns raw outputs into y.
+        """
+        available = [name for name in _RESPONSE_METHODS if hasattr(self.output, name)]
+        if response_method not in available:
+            raise ValueError(
+                f"response_method must be {' or '.join(map(repr, available))}, got "
+                f"{response_method!r}."
+            )
         with single_threaded_blas():
             raw, state = advance_streams(
                 self.network, self.parameters, x, state, is_single=is_single, recent=self.recent
             )
-        y = self.output.predict(raw)
+        y = getattr(self.output, response_method)(raw)
         return (y[0] if is_single else y), state
 
     def weights(self) -> tuple[list[Floats], list[Floats]]:

@@ -54,7 +54,9 @@ class _Predictor:
         """
         return self._model.predict(self._sequences(X))
 
-    def predict_step(self, x_t: ArrayLike, state: Any = None) -> tuple[Any, State]:
+    def predict_step(
+        self, x_t: ArrayLike, state: Any = None, *, response_method: str = "predict"
+    ) -> tuple[Any, State]:
         """Process one new time step of one stream or several streams, and predict.
 
         Parameters
@@ -63,11 +65,13 @@ class _Predictor:
             The new time step. NaN in all features is a missing step: the state does not change.
         state : tuple, default=None
             The state that the call for the previous step returned; None at the start.
+        response_method : {"predict", "predict_proba"}, default="predict"
+            The method whose result is returned; "predict_proba" only for a classifier.
 
         Returns
         -------
         y : number, label or ndarray
-            The prediction for one sample, as ``predict`` returns it. If ``x_t`` is 2-D, the first
+            The prediction for one sample, as that method returns it. If ``x_t`` is 2-D, the first
             axis is the streams.
         state : tuple of (h, c)
             Hidden state and cell state of each layer, of shape (n_units,) or (n_streams,
@@ -76,7 +80,8 @@ class _Predictor:
         Raises
         ------
         ValueError
-            If the network is bidirectional, or if shapes or values are not valid.
+            If the network is bidirectional, if there is no such method, or if shapes or values are
+            not valid.
         """
         n_features = self._model.network.n_features
         x = _to_numbers(x_t, "x_t")
@@ -88,7 +93,12 @@ class _Predictor:
             )
         x = x.reshape(-1, n_features)
         _has_missing(x[:, np.newaxis], self._model.dtype, "x_t")
-        return self._model.predict_step(x.astype(self._model.dtype), state, is_single=is_single)
+        return self._model.predict_step(
+            x.astype(self._model.dtype),
+            state,
+            is_single=is_single,
+            response_method=response_method,
+        )
 
     def _sequences(self, X: Any) -> Sequences:
         """Check X and return it as Sequences."""

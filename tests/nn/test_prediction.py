@@ -136,6 +136,51 @@ def test_predict_step_of_one_stream_equals_predict_at_every_step(case, hidden_la
             assert_equal_predictions(y, estimator.predict(sequence[np.newaxis, : t + 1])[0])
 
 
+@pytest.mark.parametrize("labels", ["three", "two", "multilabel"])
+def test_predict_step_gives_probabilities(labels):
+    X = make_sequences("missing")
+    y = {
+        "three": make_target(LSTMClassifier, X),
+        "two": np.nansum(X, axis=(1, 2)) > 0,
+        "multilabel": np.nan_to_num(X[:, :3, 0] > 0).astype(int),
+    }[labels]
+    model = quick(LSTMClassifier).fit(X, y)
+    state = one_state = None
+    for t in range(X.shape[1]):
+        expected = model.predict_proba(X[:, : t + 1])
+        p, state = model.predict_step(X[:, t], state, response_method="predict_proba")
+        np.testing.assert_allclose(p, expected, rtol=1e-10)
+        p, one_state = model.predict_step(X[0, t], one_state, response_method="predict_proba")
+        assert p.shape == expected[0].shape
+        np.testing.assert_allclose(p, expected[0], rtol=1e-10)
+
+
+def test_the_response_method_does_not_change_the_state():
+    X = make_sequences("dense")
+    model = quick(LSTMClassifier).fit(X, make_target(LSTMClassifier, X))
+    label, state = model.predict_step(X[:, 0], response_method="predict")
+    _, other = model.predict_step(X[:, 0], response_method="predict_proba")
+    assert joblib.hash(state) == joblib.hash(other)
+    np.testing.assert_array_equal(label, model.predict_step(X[:, 0])[0])
+
+
+@pytest.mark.parametrize(
+    ("cls", "method", "available"),
+    [
+        (LSTMRegressor, "predict_proba", "'predict', got 'predict_proba'"),
+        (LSTMRegressor, "encode", "'predict', got 'encode'"),
+        (LSTMClassifier, "decide", "'predict' or 'predict_proba', got 'decide'"),
+        (LSTMClassifier, None, "'predict' or 'predict_proba', got None"),
+        (LSTMClassifier, ["predict"], "'predict' or 'predict_proba', got "),
+    ],
+)
+def test_an_unknown_response_method_raises(cls, method, available):
+    X = make_sequences("dense")
+    model = quick(cls).fit(X, make_target(cls, X))
+    with pytest.raises(ValueError, match=f"response_method must be {available}"):
+        model.predict_step(X[:, 0], response_method=method)
+
+
 @both
 def test_predict_step_keeps_float32(cls):
     case = "one output" if cls is LSTMRegressor else "three classes"

@@ -92,10 +92,10 @@ def assert_predicts_the_same(predictor, estimator, X):
         np.testing.assert_array_equal(getattr(predictor, name, 0), getattr(estimator, name, 0))
 
 
-def steps_of(predictor, stream):
+def steps_of(predictor, stream, **params):
     """Return prediction and state after each step of a stream."""
     state, results = None, []
     for x_t in stream:
-        y_t, state = predictor.predict_step(x_t, state)
+        y_t, state = predictor.predict_step(x_t, state, **params)
         results.append((y_t, state))
     return results

@@ -92,6 +92,28 @@ def test_predict_step_equals_the_estimator(task, dtype, tmp_path):
             np.testing.assert_array_equal(actual[0], expected[0])
 
 
+@pytest.mark.parametrize("task", ["bool", "str", "multilabel"])
+def test_predict_step_gives_the_probabilities_of_the_estimator(task, tmp_path):
+    estimator, target = TASKS[task]
+    estimator = estimator.fit(X, target)
+    predictor = saved_and_loaded(estimator, tmp_path)
+    params = {"response_method": "predict_proba"}
+    for stream in (X_missing[0], X_missing[:6].transpose(1, 0, 2)):
+        for (p, _), (expected, _) in zip(
+            steps_of(predictor, stream, **params),
+            steps_of(estimator, stream, **params),
+            strict=True,
+        ):
+            assert_same(p, expected)
+
+
+def test_an_unknown_response_method_raises(tmp_path):
+    estimator, target = TASKS["huber"]
+    predictor = saved_and_loaded(estimator.fit(X, target), tmp_path)
+    with pytest.raises(ValueError, match="response_method must be 'predict', got 'predict_proba'"):
+        predictor.predict_step(X[0, 0], response_method="predict_proba")
+
+
 @pytest.mark.slow
 @given(
     n_units=st.lists(st.integers(1, 5), min_size=1, max_size=3),
