@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -58,7 +59,13 @@ class _Samples(NamedTuple):
     score_weights: Floats  # (n_samples,)
 
 
-class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
+class BaseLSTM(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    FittedAttributes,
+    LSTMParameters,
+):
     """Stacked LSTM layers and a dense head, trained by backpropagation through time and Adam."""
 
     # What the regressor and the classifier define.
@@ -472,6 +479,44 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
         model = self.__sklstm_model__()
         return model, self._check_sequences(X, model)[0]
 
+    def transform(self, X: Any) -> Floats:
+        """Return what the LSTM gives its head for each sequence.
+
+        These are features that the network has learned: for clustering, for another model, for
+        plots. The linear part does not take part in them.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Sequences, as for ``predict``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_units)
+            The last hidden state of the last layer, or its mean or its maximum over the steps, as
+            ``pooling`` says; several poolings side by side, in their order. Of each, with
+            ``bidirectional``, first the units of the forward direction and then those of the
+            backward one. Zero for a sequence without steps.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklstm import LSTMRegressor
+        >>> X = np.random.default_rng(0).normal(size=(50, 8, 1))
+        >>> model = LSTMRegressor(4, n_iter_no_change=2, random_state=0).fit(X, X[:, -1, 0])
+        >>> model.transform(X).shape
+        (50, 4)
+        >>> model.get_feature_names_out()
+        array(['lstmregressor0', 'lstmregressor1', 'lstmregressor2',
+               'lstmregressor3'], dtype=object)
+        """
+        model, sequences = self._read(X)
+        return model.transform(sequences)
+
+    @property
+    def _n_features_out(self) -> int:
+        return self._fitted("_model").network.n_summary
+
     def predict_step(
         self, x_t: ArrayLike, state: Any = None, *, response_method: str = "predict"
     ) -> tuple[Any, State]:
@@ -526,6 +571,7 @@ class BaseLSTM(CallbackSupportMixin, FittedAttributes, LSTMParameters):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"] if self.dtype is None else []
         return tags
 
 

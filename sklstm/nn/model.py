@@ -218,6 +218,18 @@ class Model:
         """Predict the log-probability of each class, of shape (n_samples, n_classes)."""
         return self.output.predict_log_proba(self.raw_outputs(sequences))
 
+    def transform(self, sequences: Sequences) -> Floats:
+        """Compute what the head reads of the hidden states, of shape (n_samples, n_summary)."""
+        # These are the raw outputs of the same LSTMs with a head that is the identity.
+        n = self.network.n_summary
+        network = replace(self.network, n_outputs=n, n_recent=0)
+        *lstms, _ = self.network.matrices(self.parameters)
+        identity = np.eye(n, n + 1, dtype=self.dtype)  # [I 0]
+        parameters = np.concatenate([W.ravel() for W in (*lstms, identity)])
+        return replace(self, network=network, parameters=parameters, recent=None).raw_outputs(
+            sequences
+        )
+
     def predict_step(
         self, x: Floats, state: Any, *, is_single: bool, response_method: str = "predict"
     ) -> tuple[Any, State]:

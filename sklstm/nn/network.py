@@ -138,6 +138,11 @@ class Network:
         n_last = self.hidden_layer_sizes[-1] * self.n_directions
         return [*lstms, (self.n_outputs, len(self.pooling) * n_last + 1)]
 
+    @property
+    def n_summary(self) -> int:
+        """Numbers that the head reads of the hidden states."""
+        return self.shapes[-1][1] - 1
+
     @cached_property
     def n_parameters(self) -> int:
         """Length of the flat vector."""
