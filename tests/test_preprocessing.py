@@ -16,6 +16,7 @@ from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
@@ -546,7 +547,7 @@ def test_sequences_of_different_numbers_of_features_raise():
         clone(FITTED).fit([np.zeros((2, 0))])
 
 
-@pytest.mark.parametrize("inner", [None, "passthrough", LSTMRegressor, TargetEncoder()])
+@pytest.mark.parametrize("inner", [None, "passthrough", Ridge(), LSTMRegressor(), TargetEncoder()])
 def test_an_inner_transformer_that_does_not_fit_raises(inner):
     with pytest.raises((ValueError, TypeError), match=r"'transformer' parameter|needs a target"):
         TimestepTransformer(inner).fit(RAGGED)
