@@ -17,7 +17,7 @@ from support.reference_lstm import multi_pinball, network, objective, ordered
 from test_linear_skip import FROZEN, FlatRidge, linear_target
 
 from sklstm import LSTMRegressor, runtime
-from sklstm.interop import from_keras, from_torch, to_keras, to_torch
+from sklstm.interop import from_keras, from_torch, to_keras, to_onnx, to_torch
 from sklstm.nn.linear import _N_DOUBTS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -114,6 +114,18 @@ def test_streams_files_and_pickles_give_the_same_quantiles(linear_skip, early_st
         one, state = model.predict_step(x_t, state)
     assert one.shape == (3,)
     assert_allclose(one, expected[0], rtol=1e-9)
+
+
+def test_onnx_gives_the_same_quantiles_with_a_linear_part():
+    pytest.importorskip("onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    single = X.astype(np.float32)
+    for quantile in ([0.1, 0.9], [0.1, 0.3, 0.5, 0.7, 0.9]):
+        model = regressor(quantile, linear_skip=6, max_iter=10).fit(single, 1e4 + 300 * y)
+        session = onnxruntime.InferenceSession(to_onnx(model).SerializeToString())
+        (found,) = session.run(["variable"], {"X": single})
+        assert_allclose(found, model.predict(single), rtol=1e-6)
+        assert (np.diff(found, axis=1) >= 0).all()
 
 
 def test_a_column_is_read_as_a_vector_with_a_warning():
