@@ -1,7 +1,7 @@
 # Each target sets up the virtual environment that it needs; a file in it says what is installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-oldest test-interop lint format docs bench bench-quick bench-accuracy clean
+.PHONY: help demo test test-quick test-oldest test-interop lint format docs dist bench bench-quick bench-accuracy clean
 .NOTPARALLEL: # pip cannot install into one environment twice at a time.
 .SECONDARY:
 
@@ -46,6 +46,13 @@ docs: .venv/.docs-installed ## Build the documentation, warnings being errors
 	.venv/bin/python -m sphinx -W --keep-going docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
+dist: .venv-dist/.created ## Build the sdist and the wheel into dist/, check both and test both in new environments
+	rm -rf dist
+	.venv-dist/$(PIP_INSTALL) build twine
+	.venv-dist/bin/python -m build --outdir dist
+	.venv-dist/bin/python -m twine check --strict dist/*
+	$(ONE_BLAS_THREAD) .venv-dist/bin/python tools/try_dist.py dist
+
 bench: .venv-bench/.bench-installed ## Measure speed beside PyTorch, skorch and Keras; writes the tables and pictures of the docs
 	.venv-bench/bin/python benchmarks/run.py
 
@@ -56,7 +63,7 @@ bench-accuracy: .venv-bench/.bench-installed .venv-bench/.data-installed ## Meas
 	$(ONE_BLAS_THREAD) .venv-bench/bin/python benchmarks/accuracy.py
 
 clean: ## Remove all that the other targets have made
-	rm -rf .venv .venv-bench .venv-interop .venv-oldest .coverage* .hypothesis .*_cache build dist
+	rm -rf .venv .venv-bench .venv-dist .venv-interop .venv-oldest .coverage* .hypothesis .*_cache build dist
 	rm -rf demo-output docs/_build docs/generated docs/gallery
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
