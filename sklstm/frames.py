@@ -111,7 +111,11 @@ def _kind_of(X: Any, position: int, dtype: Any) -> str | None:
         return None
     column = X.iloc[:, position] if hasattr(X, "iloc") else X[X.columns[position]]
     values = np.asarray(column, dtype=object)
-    return None if all(_is_number(value) for value in values) else "objects that are no numbers"
+    others = [value for value in values if not _is_number(value)]
+    if not others:
+        return None
+    # Older versions of pandas keep strings as objects.
+    return "strings" if all(isinstance(value, str) for value in others) else "objects"
 
 
 def _is_number(value: Any) -> bool:
