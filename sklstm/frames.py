@@ -45,6 +45,9 @@ def count_dims(X: Any) -> int | None:
         return None
 
 
+_OBJECTS = "objects that are no numbers"
+
+
 def check_not_masked(values: Any, name: str) -> None:
     """Raise an error if an array has a mask, which would be ignored.
 
@@ -115,7 +118,7 @@ def _kind_of(X: Any, position: int, dtype: Any) -> str | None:
     if not others:
         return None
     # Older versions of pandas keep strings as objects.
-    return "strings" if all(isinstance(value, str) for value in others) else "objects"
+    return "strings" if all(isinstance(value, str) for value in others) else _OBJECTS
 
 
 def _is_number(value: Any) -> bool:
