@@ -1,7 +1,7 @@
 # Each target sets up the virtual environment that it needs; a file in it says what is installed.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-oldest test-interop lint format docs dist bench bench-quick bench-accuracy clean
+.PHONY: help demo test test-quick test-attack test-oldest test-interop lint format docs dist bench bench-quick bench-accuracy clean
 .NOTPARALLEL: # pip cannot install into one environment twice at a time.
 .SECONDARY:
 
@@ -25,6 +25,9 @@ test: .venv/.test-installed .venv/.interop-installed .venv/.data-installed ## Ru
 
 test-quick: .venv/.test-installed ## Run all but the slow tests: under a minute, for after every edit
 	$(ONE_BLAS_THREAD) .venv/bin/python -m pytest -n 2 -m "not slow"
+
+test-attack: .venv/.test-installed ## Attack what the docs claim: mutated files, kills, forks, signals, threads; some minutes
+	SKLSTM_ATTACK=1 $(ONE_BLAS_THREAD) .venv/bin/python -m pytest -n 2 tests/attack
 
 test-oldest: .venv-oldest/.test-installed ## Run the tests with the oldest NumPy and scikit-learn
 	SKLSTM_REAL_DATA=skip $(ONE_BLAS_THREAD) .venv-oldest/bin/python -m pytest -n 2

@@ -29,7 +29,7 @@ from sklstm.nn.network import Network
 from sklstm.nn.optimizers import Adam
 from sklstm.nn.prediction import State
 from sklstm.nn.sequences import Sequences
-from sklstm.nn.threads import ThreadPool, single_threaded_blas
+from sklstm.nn.threads import ThreadPool, call_with_pool
 from sklstm.nn.training import (
     Settings,
     TrainingResult,
@@ -180,8 +180,9 @@ class BaseLSTM(
         report = EpochReport(self, self.max_iter, X, y, sample_weight)
         self._check_parameters()
         messages: list[Warning] = []
-        with single_threaded_blas() as n_threads, ThreadPool(n_threads) as pool:
-            is_new = not (self.warm_start and hasattr(self, "_model"))
+        is_new = not (self.warm_start and hasattr(self, "_model"))
+
+        def learn(pool: ThreadPool) -> TrainingResult:
             samples, model, state = self._prepare(X, y, sample_weight, is_new=is_new, min_samples=2)
             rows, validation_rows = np.arange(len(samples.sequences)), np.arange(0)
             samples_val = None
@@ -214,8 +215,11 @@ class BaseLSTM(
                 model, state.restarted(), samples, rows, validation, settings, pool, report, start
             )
             report.close(lambda: result)
-            self._model, self._training = result.model, result.state
-        warning = warning_about_columns(model.input, self.timesteps)
+            return result
+
+        result = call_with_pool(learn)
+        self._publish(result)
+        warning = warning_about_columns(result.model.input, self.timesteps)
         if is_new and warning is not None:
             messages.append(warning)
         if result.end == "interrupted":
@@ -227,7 +231,7 @@ class BaseLSTM(
                     "converged yet. Increase max_iter"
                     + (
                         "."
-                        if validation is not None
+                        if result.state.history.scores is not None
                         else ", or stop by a validation score with early_stopping=True."
                     )
                 )
@@ -248,8 +252,9 @@ class BaseLSTM(
                 "partial_fit does not support early_stopping=True: there is no validation set "
                 "over calls. Score each call on samples of your own instead."
             )
-        with single_threaded_blas() as n_threads, ThreadPool(n_threads) as pool:
-            is_new = not hasattr(self, "_model")
+        is_new = not hasattr(self, "_model")
+
+        def learn(pool: ThreadPool) -> TrainingResult:
             samples, model, state = self._prepare(X, y, sample_weight, classes, is_new=is_new)
             rows = np.arange(len(samples.sequences))
             if is_new:
@@ -258,13 +263,19 @@ class BaseLSTM(
                 self._make_loss(model.output), 1, len(rows), is_validated=False
             )
             report = EpochReport(self)
-            result = self._train(model, state, samples, rows, None, settings, pool, report)
-            self._model, self._training = result.model, result.state
-        warning = warning_about_columns(model.input, self.timesteps)
+            return self._train(model, state, samples, rows, None, settings, pool, report)
+
+        result = call_with_pool(learn)
+        self._publish(result)
+        warning = warning_about_columns(result.model.input, self.timesteps)
         if is_new and warning is not None:
             warnings.warn(warning, stacklevel=3)
         if result.end == "interrupted":
             warnings.warn(_INTERRUPTED, stacklevel=3)
+
+    def _publish(self, result: TrainingResult) -> None:
+        """Become fitted; other threads, and a signal handler, see all of the result or nothing."""
+        self.__dict__.update(_model=result.model, _training=result.state)
 
     def _prepare(
         self,
@@ -476,8 +487,11 @@ class BaseLSTM(
 
     def _read(self, X: Any) -> tuple[Model, Sequences]:
         """Check X for prediction; return the model and the sequences."""
-        model = self.__sklstm_model__()
-        return model, self._check_sequences(X, model)[0]
+        while True:
+            model = self.__sklstm_model__()
+            sequences, _ = self._check_sequences(X, model)
+            if model is self._model:  # else another thread has fitted the estimator meanwhile
+                return model, sequences
 
     def transform(self, X: Any) -> Floats:
         """Return what the LSTM gives its head for each sequence.

@@ -17,7 +17,7 @@ from sklstm.nn.network import Network
 from sklstm.nn.prediction import State, advance_streams, raw_outputs
 from sklstm.nn.recent import RecentSteps
 from sklstm.nn.sequences import Sequences
-from sklstm.nn.threads import ThreadPool, single_threaded_blas
+from sklstm.nn.threads import ThreadPool, call_with_pool
 
 __all__ = ["ClassOutput", "InputForm", "Model", "NumericOutput"]
 
@@ -203,8 +203,11 @@ class Model:
 
     def raw_outputs(self, sequences: Sequences) -> Floats:
         """Compute raw outputs, of shape (n_samples, n_outputs)."""
-        with single_threaded_blas() as n_threads, ThreadPool(n_threads) as pool:
-            return raw_outputs(self.network, self.parameters, sequences, pool, recent=self.recent).T
+
+        def raw(pool: ThreadPool) -> Floats:
+            return raw_outputs(self.network, self.parameters, sequences, pool, recent=self.recent)
+
+        return call_with_pool(raw).T
 
     def predict(self, sequences: Sequences) -> NDArray[Any]:
         """Predict y for each sequence."""
@@ -243,12 +246,15 @@ class Model:
                 f"response_method must be {' or '.join(map(repr, available))}, got "
                 f"{response_method!r}."
             )
-        with single_threaded_blas():
-            raw, state = advance_streams(
+
+        def advance(_: ThreadPool) -> tuple[Floats, State]:
+            return advance_streams(
                 self.network, self.parameters, x, state, is_single=is_single, recent=self.recent
             )
+
+        raw, state_after = call_with_pool(advance)
         y = getattr(self.output, response_method)(raw)
-        return (y[0] if is_single else y), state
+        return (y[0] if is_single else y), state_after
 
     def weights(self) -> tuple[list[Floats], list[Floats]]:
         """Return copies of the weights and biases in the public layout, see ``Network.unpack``."""

@@ -4,29 +4,114 @@ How a BLAS library divides a matrix product among threads changes the last bits 
 So BLAS runs single-threaded, and the work for other threads is divided by rules that do not depend
 on how many there are. The same ``random_state`` then gives the same bits alone and in the workers
 of ``n_jobs``, which have fewer threads.
+
+**Signals.** Python runs signal handlers between any two instructions of the main thread, and
+Ctrl-C raises a KeyboardInterrupt there: in a ``finally`` or in an ``__exit__``, too. What
+``call_with_pool`` changes for the whole process is restored nevertheless, see there.
 """
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from functools import lru_cache
-from typing import Any, Self, TypeVar
+from queue import SimpleQueue
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
-__all__ = ["ThreadPool", "single_threaded_blas"]
+__all__ = ["ThreadPool", "call_with_pool"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class _Task(Generic[Item, Result]):
+    """A call of a function, made once, by the thread that is the first to start it."""
+
+    def __init__(self, function: Callable[[Item], Result], item: Item) -> None:
+        self._function, self._item = function, item
+        self._is_taken, self._is_running = threading.Lock(), threading.Lock()
+        self._error: BaseException | None = None
+        self._is_running.acquire()
+
+    def cancel(self) -> bool:
+        """Keep other threads from starting the call; return whether none has started it."""
+        return self._is_taken.acquire(blocking=False)
+
+    def run(self) -> None:
+        """Make the call, unless a thread has started it or it was cancelled."""
+        if not self._is_taken.acquire(blocking=False):
+            return
+        try:
+            self._result = self._function(self._item)
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._is_running.release()
+
+    def wait(self) -> None:
+        """Wait until the call has ended."""
+        with self._is_running:
+            pass
+
+    def result(self) -> Result:
+        """Return the result, or raise the error; make the call here if no thread has started it."""
+        self.run()
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class _Workers:
+    """Threads that run tasks in order; each is started when it is first needed."""
+
+    def __init__(self, n_threads: int) -> None:
+        self._n_threads = n_threads
+        self._threads: list[threading.Thread] = []
+        self._tasks: SimpleQueue[_Task[Any, Any] | None] = SimpleQueue()
+
+    def start(self, task: _Task[Any, Any]) -> None:
+        """Start a task when a thread is free."""
+        self._tasks.put(task)
+        if len(self._threads) == self._n_threads:
+            return
+        # As a daemon it cannot hold up the end of the process; ``end`` waits for it.
+        thread = threading.Thread(target=self._run, daemon=True)
+        self._threads.append(thread)  # before it runs, so that ``end`` cannot miss it
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads, or Python is shutting down: the caller computes
+            self._threads.remove(thread)
+            self._n_threads = len(self._threads)
+
+    def _run(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            task.run()
+            del task  # with its arrays, before the next one comes
+
+    def end(self) -> None:
+        """Drop the tasks that have not started, and end the threads."""
+        while not self._tasks.empty():
+            task = self._tasks.get()
+            if task is not None:
+                task.cancel()
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+
+
 class ThreadPool:
     """Threads to compute in; each is started when it is first needed.
 
-    Used as a context manager, which ends the threads.
+    Used as a context manager, which ends the threads. What no other thread has started, the calling
+    thread computes itself. So the results are the same where no thread can be started, in a process
+    that is shutting down, and in a forked child, which has none of the threads of its parent.
 
     Parameters
     ----------
@@ -36,8 +121,8 @@ class ThreadPool:
 
     def __init__(self, n_threads: int = 1) -> None:
         self.n_threads = n_threads
-        self._lanes: ThreadPoolExecutor | None = None
-        self._side: ThreadPoolExecutor | None = None
+        self._lanes = _Workers(n_threads - 1)
+        self._side = _Workers(1)
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Apply a function to each item and return the results in the order of the items.
@@ -46,14 +131,15 @@ class ThreadPool:
         """
         if self.n_threads == 1 or len(items) == 1:
             return [function(item) for item in items]
-        if self._lanes is None:
-            self._lanes = ThreadPoolExecutor(self.n_threads - 1)
-        futures = [self._lanes.submit(function, item) for item in items[1:]]
+        tasks = [_Task(function, item) for item in items[1:]]
         try:
-            first = function(items[0])
+            for task in tasks:
+                self._lanes.start(task)
+            return [function(items[0]), *(task.result() for task in tasks)]
         finally:
-            wait(futures)  # nothing keeps running after the call has returned
-        return [first, *(future.result() for future in futures)]
+            # Nothing keeps running after the call has returned.
+            for task in [task for task in tasks if not task.cancel()]:
+                task.wait()
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> Callable[[], Result]:
         """Start a function on one other thread, after what was submitted before.
@@ -67,64 +153,135 @@ class ThreadPool:
         if self.n_threads == 1:
             result = function(item)
             return lambda: result
-        if self._side is None:
-            self._side = ThreadPoolExecutor(1)
         # NumPy's treatment of overflow is set in each thread: use the caller's there too.
         settings = np.geterr()
 
-        def run() -> Result:
+        def run(item: Item) -> Result:
             with np.errstate(**settings):
                 return function(item)
 
-        future = self._side.submit(run)
-        return lambda: function(item) if future.cancel() else future.result()
+        task = _Task(run, item)
+        self._side.start(task)
+        return task.result
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for executor in (self._lanes, self._side):
-            if executor is not None:
-                executor.shutdown(cancel_futures=True)
+        self._lanes.end()
+        self._side.end()
 
 
-_lock = threading.Lock()
-_n_inside = 0
+# Guards what follows. Reentrant, since a signal handler may predict while its thread holds it.
+_lock = threading.RLock()
+# The calls that compute, each with the number of its thread. A call is a lock that is held for as
+# long as the call lasts.
+_calls: dict[threading.Lock, int] = {}
 _to_restore: list[tuple[Any, int]] = []
 
 
-@contextmanager
-def single_threaded_blas() -> Iterator[int]:
-    """Make BLAS compute in the calling thread alone.
+def call_with_pool(function: Callable[[ThreadPool], Result]) -> Result:
+    """Call a function with a pool of threads, while BLAS computes in the calling thread alone.
 
-    The limit holds for the whole process. It is set when the first thread enters and lifted when
-    the last one leaves, so estimators that are fitted in several threads do not lift it for each
-    other.
+    The limit of BLAS holds for the whole process. It is set when the first call begins and lifted
+    when the last one ends, so estimators that are fitted in several threads do not lift it for each
+    other. The pool has as many threads as BLAS was allowed, which joblib's workers and
+    ``threadpool_limits`` lower; one if another call is computing already.
 
-    Yields
-    ------
-    int
-        Number of threads to use instead: as many as BLAS was allowed, which joblib's workers and
-        ``threadpool_limits`` lower; one if another thread is computing already.
+    Parameters
+    ----------
+    function : callable
+        Takes a ``ThreadPool``.
+
+    Returns
+    -------
+    object
+        What the function returns.
+
+    Notes
+    -----
+    A KeyboardInterrupt at any instruction leaves nothing behind: BLAS is allowed its threads again,
+    and NumPy's settings are those from before the call (with NumPy 1.26, only if the interrupt does
+    not come while they are being restored). Only if another one arrives within the microseconds in
+    which the first is handled, may BLAS keep its limit; the next call lifts it.
     """
-    global _n_inside, _to_restore
+    call = threading.Lock()
+    # Signal handlers run in no place where this lock is held outside of the block, or not held
+    # within. So a call that has ended never counts as one that computes.
+    with call:
+        try:
+            n_threads = _begin(call)
+            # From NumPy 2 on, np.errstate changes this copy.
+            return copy_context().run(_call, function, n_threads)
+        finally:
+            try:
+                _end(call)
+            finally:  # once more, where an interrupt has stopped the first
+                _end(call)
+
+
+def _call(function: Callable[[ThreadPool], Result], n_threads: int) -> Result:
+    with ThreadPool(n_threads) as pool:
+        return function(pool)
+
+
+def _begin(call: threading.Lock) -> int:
+    """Limit BLAS if no other call has; return the number of threads to use instead."""
+    global _to_restore
     with _lock:
-        n_threads = 1
-        if _n_inside == 0:
-            before = [(library, n) for library in _blas_libraries() if (n := library.num_threads)]
-            n_threads = max((number for _, number in before), default=1)
-            _to_restore = [(library, number) for library, number in before if number != 1]
-            for library, _ in _to_restore:
-                _set_num_threads(library, 1)
-        _n_inside += 1
-    try:
-        yield n_threads
-    finally:
-        with _lock:
-            _n_inside -= 1
-            if _n_inside == 0:
-                for library, number in _to_restore:
-                    _set_num_threads(library, number)
+        for other in list(_calls):
+            if not other.locked():  # it was interrupted while it ended
+                del _calls[other]
+        is_first = not _calls
+        _calls[call] = threading.get_ident()
+        if not is_first:
+            return 1
+        _restore()  # what an interrupted call may have left
+        before = [(library, n) for library in _blas_libraries() if (n := library.num_threads)]
+        _to_restore = [(library, number) for library, number in before if number != 1]
+        for library, _ in _to_restore:
+            _set_num_threads(library, 1)
+        return max((number for _, number in before), default=1)
+
+
+def _end(call: threading.Lock) -> None:
+    """Restore the limit of BLAS if no other call needs it. A second time changes nothing."""
+    with _lock:
+        if all(other is call for other in _calls):
+            _restore()
+        _calls.pop(call, None)
+
+
+def _restore() -> None:
+    global _to_restore
+    for library, number in _to_restore:
+        _set_num_threads(library, number)
+    _to_restore = []
+
+
+def _begin_fork() -> None:
+    """Let no other thread hold the lock, or one of threadpoolctl, while the process forks."""
+    _lock.acquire()
+
+
+def _end_fork() -> None:
+    _lock.release()
+
+
+def _end_fork_in_child() -> None:
+    """In the child, which has only the thread that forked: forget the calls of the others."""
+    global _lock, _calls
+    _lock = threading.RLock()
+    this_thread = threading.get_ident()
+    _calls = {call: thread for call, thread in _calls.items() if thread == this_thread}
+    if not _calls:
+        _restore()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(
+        before=_begin_fork, after_in_parent=_end_fork, after_in_child=_end_fork_in_child
+    )
 
 
 @lru_cache(maxsize=1)

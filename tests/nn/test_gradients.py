@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from support import reference_lstm as reference
 from support.gradcheck import assert_gradient, complex_step, finite_differences
+from threadpoolctl import threadpool_limits
 
 from sklstm.nn import (
     AbsoluteError,
@@ -26,7 +27,7 @@ from sklstm.nn import (
 )
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.sequences import DenseSequences, RaggedSequences
-from sklstm.nn.threads import ThreadPool, single_threaded_blas
+from sklstm.nn.threads import ThreadPool
 from sklstm.nn.training import Settings, Trainer, TrainingSet
 from sklstm.nn.tuning import DEFAULT_TUNING, Tuning
 
@@ -400,7 +401,7 @@ def test_a_backward_pass_with_a_second_thread_gives_the_same_bits():
     lengths = [9, 4, 9, 0, 7, 7, 2, 9, 5, 1]
     problem = Problem.draw("huber", lengths, (8, 6), **EVERY_OPTION).without_some_steps(0.2)
     results = []
-    with single_threaded_blas():
+    with threadpool_limits(1, user_api="blas"):
         for n_threads in (1, 2):
             with ThreadPool(n_threads) as pool:
                 results.append(problem.backpropagate(Tuning(min_threaded_sum=0), pool.submit))
@@ -419,7 +420,7 @@ def test_training_with_dropout_in_two_threads_gives_the_same_bits(
     lengths = [9, 4, 9, 0, 7, 7, 2, 9, 5, 1]
     problem = Problem.draw("huber", lengths, (8, 6), **EVERY_OPTION).without_some_steps(0.2)
     results = []
-    with single_threaded_blas():
+    with threadpool_limits(1, user_api="blas"):
         for n_threads in (1, 2):
             with ThreadPool(n_threads) as pool:
                 results.append(problem.train(batch_size=7, pool=pool))

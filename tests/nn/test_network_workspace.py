@@ -5,12 +5,13 @@ from collections import deque
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from threadpoolctl import threadpool_limits
 
 from sklstm.nn import SquaredError
 from sklstm.nn.layer import BackwardRun, unbuffered
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.packing import Batch, Packing
-from sklstm.nn.threads import ThreadPool, single_threaded_blas
+from sklstm.nn.threads import ThreadPool
 from sklstm.nn.tuning import Tuning
 
 # A second thread computes weight gradients however small they are.
@@ -45,7 +46,7 @@ class Problem:
 def test_weight_gradients_in_a_second_thread_have_the_same_bits(lengths):
     problem = Problem(lengths, (64, 80))
     gradients = []
-    with single_threaded_blas():
+    with threadpool_limits(1, user_api="blas"):
         for n_threads in (1, 2):
             with ThreadPool(n_threads) as pool:
                 workspace = problem.workspace()

@@ -8,12 +8,13 @@ import pytest
 from sklearn.exceptions import NotFittedError
 from support.data import ESTIMATORS, Unchanged, make_sequences, make_target, quick, run_python
 from support.plain import PLAIN
+from threadpoolctl import threadpool_limits
 
 from sklstm import LSTMClassifier, LSTMRegressor
 from sklstm.nn.network import Network
 from sklstm.nn.prediction import blocks_of, raw_outputs
 from sklstm.nn.sequences import DenseSequences
-from sklstm.nn.threads import ThreadPool, single_threaded_blas
+from sklstm.nn.threads import ThreadPool
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 both = pytest.mark.parametrize("cls", ESTIMATORS)
@@ -92,7 +93,7 @@ def test_raw_outputs_in_several_threads_have_the_same_bits():
     parameters = network.initialize(rng)
     sequences = DenseSequences(rng.normal(size=(1000, 7, 2)), has_missing=False)
     raw = []
-    with single_threaded_blas():
+    with threadpool_limits(1, user_api="blas"):
         for n_threads, n_items in ((1, 1), (2, 2), (3, 2)):
             with RecordingPool(n_threads) as pool:
                 raw.append(raw_outputs(network, parameters, sequences, pool))

@@ -1,14 +1,18 @@
 """Threads: as many as the caller allows, results in order, and settings that are restored."""
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from support.data import assert_same_fit
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklstm import LSTMRegressor
-from sklstm.nn.threads import ThreadPool, single_threaded_blas
+from sklstm.nn import threads
+from sklstm.nn.layer import unbuffered
+from sklstm.nn.threads import ThreadPool, call_with_pool
 
 # Seconds after which a test fails that waits for another thread.
 TIMEOUT = 300
@@ -44,19 +48,23 @@ def test_map_raises_the_error_of_an_item(pool, items):
         pool.map(lambda x: 1 / x, items)
 
 
-def test_map_waits_for_all_items_if_the_first_one_fails(two_threads):
-    may_end, ended = threading.Event(), []
+def test_if_the_first_item_fails_map_waits_for_those_that_run_and_starts_no_other(two_threads):
+    is_running, may_end, ended = threading.Event(), threading.Event(), []
 
     def run(item):
         if item == 0:
+            assert is_running.wait(TIMEOUT)
             threading.Timer(0.2, may_end.set).start()
             raise ZeroDivisionError
+        is_running.set()
         assert may_end.wait(TIMEOUT)
         ended.append(item)
 
     with pytest.raises(ZeroDivisionError):
         two_threads.map(run, range(3))
-    assert ended == [1, 2]
+    assert ended == [1]
+    assert two_threads.map(lambda x: x, range(3)) == [0, 1, 2]
+    assert ended == [1]
 
 
 def test_submit_returns_a_function_that_returns_the_result(pool):
@@ -103,33 +111,79 @@ def test_a_pool_of_one_thread_starts_no_thread():
         assert threading.active_count() == before
 
 
+@pytest.fixture
+def no_thread_can_start():
+    threading.stack_size(1 << 46)  # more than there is address space
+    yield
+    threading.stack_size(0)
+
+
+@pytest.mark.usefixtures("no_thread_can_start")
+def test_where_no_thread_can_be_started_the_caller_computes():
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        threading.Thread(target=print).start()
+    with ThreadPool(3) as pool:
+        assert pool.map(lambda x: (x, threading.get_ident()), range(4)) == [
+            (x, threading.get_ident()) for x in range(4)
+        ]
+        results = [pool.submit(lambda x: x * x, x) for x in range(4)]
+        assert [result() for result in results] == [0, 1, 4, 9]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("n_units", [64, 128], ids=["sums", "lanes"])
+def test_a_fit_without_threads_has_the_same_bits(n_units, request):
+    X = np.random.RandomState(0).normal(size=(128, 40, 2))
+
+    def fit():
+        estimator = LSTMRegressor(n_units, max_iter=2, batch_size=n_units // 2, random_state=0)
+        with threadpool_limits(2, user_api="blas"):
+            return estimator.fit(X, X[:, 0, 0])
+
+    expected = fit()
+    request.getfixturevalue("no_thread_can_start")
+    assert_same_fit(fit(), expected)
+
+
 # BLAS.
 
 
 @pytest.mark.parametrize("allowed", [1, 2])
 def test_blas_is_single_threaded_and_the_caller_gets_its_number_of_threads(allowed):
+    def outer(pool):
+        assert pool.n_threads == allowed
+        assert blas_threads() == {1}
+        call_with_pool(inner)
+        assert blas_threads() == {1}
+
+    def inner(pool):
+        assert pool.n_threads == 1
+        assert blas_threads() == {1}
+
     with threadpool_limits(allowed, user_api="blas"):
-        with single_threaded_blas() as n_threads:
-            assert n_threads == allowed
-            assert blas_threads() == {1}
-            with single_threaded_blas() as n_threads:
-                assert n_threads == 1
-            assert blas_threads() == {1}
+        call_with_pool(outer)
         assert blas_threads() == {allowed}
+
+
+def test_the_call_returns_the_result_and_raises_the_error():
+    assert call_with_pool(lambda pool: pool.n_threads > 0) is True
+    with pytest.raises(ZeroDivisionError):
+        call_with_pool(lambda pool: 1 / 0)
 
 
 def test_blas_is_limited_in_every_thread_and_restored_by_the_last_one():
     """Even though threadpoolctl obeys one thread only, and the first to enter leaves first."""
 
     def enter_and_leave(entered, may_leave):
-        with single_threaded_blas():
+        def stay(_):
             seen.append(blas_threads())
             entered.set()
             assert may_leave.wait(TIMEOUT)
 
+        call_with_pool(stay)
+
     with threadpool_limits(2, user_api="blas"):
-        with single_threaded_blas():  # the main thread is the first to set a limit
-            pass
+        call_with_pool(lambda _: None)  # the main thread is the first to set a limit
         seen, events = [], [(threading.Event(), threading.Event()) for _ in range(2)]
         with ThreadPoolExecutor(2) as executor:  # whose threads stay alive
             ends = []
@@ -159,3 +213,95 @@ def test_fit_and_predict_restore_the_settings_of_numpy_and_blas(n_units):
     with pytest.raises(ValueError, match="diverged"):
         estimator.set_params(learning_rate_init=1e300).fit(X, X[:, 0, 0])
     assert settings() == before
+
+
+# Interrupts.
+
+
+class InterruptAt:
+    """Within this context, raises a KeyboardInterrupt where a signal handler can run.
+
+    Python runs handlers where a function begins and after a call of a function in C.
+
+    Parameters
+    ----------
+    number : int
+        Which of these places in the code of some modules.
+    modules : tuple of str
+        Their names.
+    """
+
+    def __init__(self, number, modules):
+        self.number, self.modules = number, modules
+
+    def __enter__(self):
+        sys.setprofile(self._count)
+
+    def __exit__(self, *error):
+        sys.setprofile(None)
+
+    def _count(self, frame, event, _):
+        if event in ("call", "c_return") and frame.f_globals["__name__"] in self.modules:
+            self.number -= 1
+            if self.number == 0:
+                raise KeyboardInterrupt
+
+
+def compute(pool):
+    """Change what computing changes."""
+    with np.errstate(all="ignore"), unbuffered():
+        assert pool.map(lambda x: x, range(2)) == [0, 1]
+        assert pool.submit(lambda x: x, 1)() == 1
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_interrupt_anywhere_leaves_nothing_changed(n_threads):
+    modules = ("sklstm.nn.threads", "threadpoolctl")
+
+    def settings():
+        return np.geterr(), np.getbufsize(), blas_threads(), threads._calls
+
+    kept = []  # the tracebacks and so the frames, as an interactive session keeps them
+    with threadpool_limits(n_threads, user_api="blas"):
+        call_with_pool(compute)
+        before = settings()
+        for number in range(1, 10_000):
+            try:
+                with InterruptAt(number, modules):
+                    call_with_pool(compute)
+            except KeyboardInterrupt as error:
+                kept.append(error)
+                assert settings() == before
+            else:
+                break
+    assert number > 50
+
+
+@pytest.mark.skipif(np.__version__ < "2", reason="NumPy 1 has its settings elsewhere")
+def test_an_interrupt_in_the_settings_of_numpy_leaves_them_as_they_were():
+    modules = ("sklstm.nn.threads", "numpy._core._ufunc_config", "sklstm.nn.layer", "contextlib")
+    before = np.geterr(), np.getbufsize()
+    for number in range(1, 10_000):
+        try:
+            with InterruptAt(number, modules):
+                call_with_pool(compute)
+        except KeyboardInterrupt:
+            assert (np.geterr(), np.getbufsize()) == before
+        else:
+            break
+    assert number > 50
+
+
+def test_two_interrupts_leave_at_most_what_the_next_call_restores(monkeypatch):
+    def interrupted(call):
+        raise KeyboardInterrupt
+
+    with threadpool_limits(2, user_api="blas"):
+        with monkeypatch.context() as patch:
+            patch.setattr(threads, "_end", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                call_with_pool(lambda _: None)
+        assert blas_threads() == {1}
+        assert call_with_pool(lambda pool: pool.n_threads) == 2
+        assert blas_threads() == {2}
+        assert not threads._calls

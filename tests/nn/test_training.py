@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_limits
 
 from sklstm.nn import Adam, SquaredError
 from sklstm.nn.model import InputForm, Model, NumericOutput
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.sequences import DenseSequences
-from sklstm.nn.threads import ThreadPool, single_threaded_blas
+from sklstm.nn.threads import ThreadPool
 from sklstm.nn.training import (
     History,
     Progress,
@@ -256,7 +257,7 @@ def test_training_in_two_lanes_gives_the_same_bits_with_any_number_of_threads(na
     batch_size = sizes.pop("batch_size")
     problem = Problem((128, 10), **sizes)
     results = []
-    with single_threaded_blas():
+    with threadpool_limits(1, user_api="blas"):
         for n_threads in (1, 2, 3):
             with RecordingPool(n_threads) as pool:
                 loss, parameters, _ = problem.epoch(
