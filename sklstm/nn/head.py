@@ -1,8 +1,8 @@
 """Head: from the hidden states of the last layer to the raw outputs, and the gradient.
 
 The head is linear. It reads a summary of the hidden states over the real steps of a sequence (the
-last one, their mean, their maximum, or several of these), and it may read the last time steps of
-the input directly: a linear part beside the LSTM [1]_.
+last one, their mean, their maximum, or several of these), or the hidden states at given places, and
+it may read the last time steps of the input directly: a linear part beside the LSTM [1]_.
 
 References
 ----------
@@ -19,9 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklstm.nn.cell import Floats
-from sklstm.nn.packing import Packing
+from sklstm.nn.packing import Packing, Places
 
-__all__ = ["POOLINGS", "SummaryCache", "backward", "forward", "summarize", "summarize_backward"]
+__all__ = [
+    "POOLINGS",
+    "SummaryCache",
+    "backward",
+    "forward",
+    "mask_of_summary",
+    "summarize",
+    "summarize_backward",
+]
 
 # What the head can read of the hidden states over time.
 POOLINGS = ("last", "mean", "max")
@@ -33,13 +41,18 @@ class SummaryCache(NamedTuple):
     pooling: tuple[str, ...]
     packing: Packing
     n_units: int  # of all directions together
-    winners: NDArray[np.intp] | None  # (n_units, n_sequences): the step of each maximum
+    winners: NDArray[np.intp] | None = None  # (n_units, n_sequences): the step of each maximum
+    places: Places | None = None
 
 
 def summarize(
-    pooling: tuple[str, ...], h_last: Sequence[Floats], h: Floats | None, packing: Packing
+    pooling: tuple[str, ...],
+    h_last: Sequence[Floats],
+    h: Floats | None,
+    packing: Packing,
+    places: Places | None = None,
 ) -> tuple[Floats, SummaryCache]:
-    """Summarise the hidden states of each sequence.
+    """Summarise the hidden states of each sequence, or take those at given places.
 
     Parameters
     ----------
@@ -51,14 +64,23 @@ def summarize(
         Hidden states of all steps, zero before a sequence starts; needed for all but "last".
     packing : Packing
         How the batch is arranged in columns.
+    places : Places, default=None
+        Where to take hidden states; None for a summary of each sequence.
 
     Returns
     -------
     summary : ndarray of shape (len(pooling) * n_directions * n_units, n_sequences)
-        The summaries; zero for a sequence without steps.
+        The summaries; zero for a sequence without steps. With ``places``, the hidden states there,
+        of shape (n_directions * n_units, n_places).
     cache : SummaryCache
         For ``summarize_backward``.
     """
+    if places is not None:
+        assert h is not None
+        states = h[places.steps, :, places.columns].T  # (n_directions * n_units, n_places)
+        return states * (places.steps >= 0), SummaryCache(
+            pooling, packing, len(states), places=places
+        )
     parts: list[Floats] = []
     winners = None
     last = np.concatenate(h_last)  # (n_directions * n_units, n_sequences)
@@ -90,7 +112,8 @@ def summarize_backward(
 
     Parameters
     ----------
-    d_summary : ndarray of shape (len(pooling) * n_directions * n_units, n_sequences)
+    d_summary : ndarray of shape (len(pooling) * n_directions * n_units, n_sequences) or \
+            (n_directions * n_units, n_places)
         Gradient of the loss with respect to the summaries.
     cache : SummaryCache
         From ``summarize``.
@@ -102,12 +125,15 @@ def summarize_backward(
     dh : ndarray of shape (n_timesteps, n_directions * n_units, n_sequences), or None
         Gradient with respect to the hidden states of all steps; None if only the last is read.
     """
-    pooling, packing, n_units, winners = cache
+    pooling, packing, n_units, winners, places = cache
     dh_last: Floats | None = None
     dh: Floats | None = None
-    if pooling != ("last",):
+    if places is not None or pooling != ("last",):
         shape = len(packing.widths), n_units, packing.n_sequences
         dh = np.zeros(shape, d_summary.dtype)
+    if places is not None and dh is not None:
+        _add_at(dh, places, d_summary)
+        return None, dh
     for k, name in enumerate(pooling):
         d_part = d_summary[k * n_units : (k + 1) * n_units]
         if name == "last":
@@ -119,6 +145,35 @@ def summarize_backward(
             # The step of the maximum has all of its gradient; each (unit, sequence) occurs once.
             dh[winners, np.arange(n_units)[:, np.newaxis], columns] += d_part
     return dh_last, dh
+
+
+def mask_of_summary(mask: Floats, cache: SummaryCache) -> Floats:
+    """Return the factors of a summary that stand for those of the hidden states.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (n_directions * n_units, n_sequences)
+        Factors of the hidden states, the same at every step and not negative: so they may follow
+        the summary.
+    cache : SummaryCache
+        From ``summarize``.
+    """
+    if cache.places is not None:
+        return mask[:, cache.places.columns]
+    return np.tile(mask, (len(cache.pooling), 1))
+
+
+def _add_at(dh: Floats, places: Places, d_states: Floats) -> None:
+    """Add gradients with respect to the hidden states at some places."""
+    is_real = places.steps >= 0  # the state before the first step is a constant
+    steps, columns, d_states = places.steps[is_real], places.columns[is_real], d_states[:, is_real]
+    is_new = np.ones(len(steps), bool)
+    is_new[1:] = (np.diff(steps) != 0) | (np.diff(columns) != 0)
+    if not is_new.all():
+        first = np.flatnonzero(is_new)
+        steps, columns = steps[first], columns[first]
+        d_states = np.add.reduceat(d_states, first, axis=1)
+    dh[steps, :, columns] += d_states.T
 
 
 def _lengths(packing: Packing) -> NDArray[np.intp]:

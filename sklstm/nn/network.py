@@ -302,12 +302,12 @@ class Network:
 
         Returns
         -------
-        ndarray of shape (n_outputs, n_sequences)
-            Raw outputs, in the order of the batch's columns.
+        ndarray of shape (n_outputs, n_sequences) or (n_outputs, n_places)
+            Raw outputs, in the order of the batch's columns, or of its places.
         """
-        h = self.top_states(batch.packing, parameters.dtype)
+        h = self.top_states(batch, parameters.dtype)
         h_last = self.advance(parameters, batch, buffers, state, tuning, h)
-        summary, _ = head.summarize(self.pooling, h_last, h, batch.packing)
+        summary, _ = head.summarize(self.pooling, h_last, h, batch.packing, batch.places)
         return self.head_outputs(parameters, summary, batch.recent)
 
     def advance(
@@ -365,11 +365,11 @@ class Network:
         *_, W_head = self.matrices(parameters)
         return head.forward(W_head, summary, self.skip_weights(parameters), recent)
 
-    def top_states(self, packing: Packing, dtype: np.dtype) -> Floats | None:
+    def top_states(self, batch: Batch, dtype: np.dtype) -> Floats | None:
         """Allocate room for the hidden states of the last layer, if the head reads all of them."""
-        if self.pooling == ("last",):
+        if self.pooling == ("last",) and batch.places is None:
             return None
-        n_units = self.n_directions * self.hidden_layer_sizes[-1]
+        packing, n_units = batch.packing, self.n_directions * self.hidden_layer_sizes[-1]
         return np.zeros((len(packing.widths), n_units, packing.n_sequences), dtype)
 
     def add_gradient(
@@ -392,10 +392,10 @@ class Network:
             The flat vector.
         batch : Batch
             The sequences.
-        target : ndarray of shape (n_outputs, n_sequences)
+        target : ndarray of shape (n_outputs, n_sequences) or (n_outputs, n_places)
             Target of the loss.
-        weights : ndarray of shape (n_sequences,)
-            Weight of each sequence.
+        weights : ndarray of shape (n_sequences,) or (n_places,)
+            Weight of each sequence, or of each place.
         loss : Loss
             The loss.
         gradient : ndarray of shape (n_parameters,)
@@ -410,7 +410,7 @@ class Network:
         Returns
         -------
         float
-            The sum over sequences of weight times loss.
+            The sum over sequences, or places, of weight times loss.
         """
         buffers = workspace.buffers(batch.packing)
         *lstms, W_head = self.matrices(parameters)
@@ -420,18 +420,21 @@ class Network:
             mask = masks.of_recurrent(*divmod(number, self.n_directions))
             return forward(lstms[number], x, buffers.lstms[number], mask=mask, h_out=h_out)
 
+        if buffers.top is None:
+            buffers.top = self.top_states(batch, parameters.dtype)
         h_last = self._run_layers(
             batch, run, parameters.dtype, buffers.between, masks.outputs, buffers.top
         )
-        summary, cache = head.summarize(self.pooling, h_last, buffers.top, batch.packing)
+        summary, cache = head.summarize(
+            self.pooling, h_last, buffers.top, batch.packing, batch.places
+        )
         if masks.outputs is not None:
-            # A mask is the same at every step and not negative, so it may follow the summary.
-            mask = np.tile(masks.outputs[-1], (len(self.pooling), 1))
+            mask = head.mask_of_summary(masks.outputs[-1], cache)
             summary = summary * mask
         W_skip, dW_skip = self.skip_weights(parameters), self.skip_weights(gradient)
         raw = head.forward(W_head, summary, W_skip, batch.recent)
 
-        d_raw = loss.gradient(target, raw) * weights  # (n_outputs, n_sequences)
+        d_raw = loss.gradient(target, raw) * weights  # of the shape of target
         d_summary = head.backward(W_head, summary, batch.recent, d_raw, dW_head, dW_skip)
         if masks.outputs is not None:
             d_summary = d_summary * mask
@@ -569,7 +572,7 @@ class _TrainingBuffers:
     between : list of ndarray of shape (n_timesteps, n_directions * n_units, n_sequences)
         Hidden states of each layer but the last.
     top : ndarray of shape (n_timesteps, n_directions * n_units, n_sequences), or None
-        Hidden states of the last layer, if the head reads all of them.
+        Hidden states of the last layer, from the first batch on of which the head reads them.
     """
 
     def __init__(
@@ -591,7 +594,7 @@ class _TrainingBuffers:
             np.zeros((n_timesteps, D * n_units, packing.n_sequences), dtype)
             for n_units in network.hidden_layer_sizes[:-1]
         ]
-        self.top = network.top_states(packing, dtype)
+        self.top: Floats | None = None
 
 
 class Workspace:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sklstm.nn.cell import Floats
 
-__all__ = ["Batch", "Packing", "Run", "reversed_in_time"]
+__all__ = ["Batch", "Packing", "Places", "Run", "reversed_in_time"]
 
 
 class Run(NamedTuple):
@@ -69,6 +69,17 @@ class Packing:
         return tuple(runs)
 
 
+class Places(NamedTuple):
+    """Steps of the sequences of a batch at which the head reads the hidden state.
+
+    There may be any number of them for each sequence. Those of a sequence follow each other in
+    order of time, and a step may occur several times.
+    """
+
+    steps: NDArray[np.intp]  # (n_places,); -1 is before the first step, where the state is zero
+    columns: NDArray[np.intp]  # (n_places,)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Packed sequences, the input of the network.
@@ -79,13 +90,17 @@ class Batch:
         Values, aligned at the last step. What is before a shorter sequence is not read.
     packing : Packing
         Which columns are active at which step.
-    recent : ndarray of shape (n_recent, n_sequences), default=None
+    recent : ndarray of shape (n_recent, n_sequences) or (n_recent, n_places), default=None
         The last time steps as the linear part reads them, see ``RecentSteps``.
+    places : Places, default=None
+        Where the head reads the hidden states, and gives an output for each; None for one output
+        for each sequence.
     """
 
     x: Floats
     packing: Packing
     recent: Floats | None = None
+    places: Places | None = None
 
 
 def reversed_in_time(x: Floats, packing: Packing) -> Floats:

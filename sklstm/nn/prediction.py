@@ -13,9 +13,10 @@ from sklstm.nn.network import Network
 from sklstm.nn.packing import Batch, Packing
 from sklstm.nn.recent import RecentSteps
 from sklstm.nn.sequences import Sequences
+from sklstm.nn.stretches import Stretches
 from sklstm.nn.threads import ThreadPool
 
-__all__ = ["State", "advance_streams", "blocks_of", "raw_outputs"]
+__all__ = ["State", "advance_streams", "blocks_of", "raw_outputs", "raw_outputs_along"]
 
 # For each layer (h, c); then, where the head reads them, the running summary of the hidden states
 # (sum, maximum, number of steps) and the last time steps of the input.
@@ -80,6 +81,55 @@ def raw_outputs(
                 block_rows = block if rows is None else rows[block]
                 batch, order = sequences.batch(block_rows, parameters.dtype, recent)
                 raw[:, block][:, order] = network.raw_outputs(parameters, batch, buffers)
+
+    pool.map(run_lane, range(n_lanes))
+    return raw
+
+
+def raw_outputs_along(
+    network: Network,
+    parameters: Floats,
+    stretches: Stretches,
+    pool: ThreadPool,
+    recent: RecentSteps | None = None,
+) -> Floats:
+    """Compute the raw outputs of windows along stretches of their series.
+
+    They differ from those of ``raw_outputs`` in what the LSTM remembers of steps before a window.
+
+    Parameters
+    ----------
+    network : Network
+        A network in one direction that reads the last hidden state.
+    parameters : ndarray of shape (n_parameters,)
+        Its parameters.
+    stretches : Stretches
+        The windows.
+    pool : ThreadPool
+        Threads to compute in.
+    recent : RecentSteps, default=None
+        How the linear part reads the windows; None if there is none.
+
+    Returns
+    -------
+    ndarray of shape (n_outputs, n_rows)
+        Raw outputs, in the order of the rows that ``stretches`` was given.
+    """
+    cut = stretches.cut()
+    raw = np.empty((network.n_outputs, len(cut.rows)), parameters.dtype)
+    n_kept = stretches.n_timesteps * network.hidden_layer_sizes[-1]
+    blocks = list(blocks_of(cut.n_stretches, max(1, min(_BLOCK_SIZE, _MAX_KEPT // max(1, n_kept)))))
+    n_values = cut.n_stretches * stretches.n_timesteps * sum(network.hidden_layer_sizes)
+    n_lanes = min(pool.n_threads, len(blocks)) if n_values >= _MIN_THREADED else 1
+
+    def run_lane(lane: int) -> None:
+        buffers = network.state_buffers(parameters.dtype)
+        with np.errstate(all="ignore"):
+            for block in blocks[lane::n_lanes]:
+                part = cut.take(np.arange(block.start, block.stop))
+                batch = stretches.batch(part, parameters.dtype, recent)
+                rows = stretches.order[cut.bounds[block.start] : cut.bounds[block.stop]]
+                raw[:, rows] = network.raw_outputs(parameters, batch, buffers)
 
     pool.map(run_lane, range(n_lanes))
     return raw

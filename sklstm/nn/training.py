@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklstm.nn.cell import Floats
+from sklstm.nn.epochs import Epoch, TrainingSet
 from sklstm.nn.layer import unbuffered
 from sklstm.nn.linear import LinearStart, lstm_fraction, mixture
 from sklstm.nn.losses import Loss
 from sklstm.nn.model import Model
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.optimizers import Adam, clip_by_global_norm
-from sklstm.nn.prediction import blocks_of, raw_outputs
-from sklstm.nn.recent import RecentSteps
+from sklstm.nn.prediction import blocks_of, raw_outputs, raw_outputs_along
 from sklstm.nn.sequences import Sequences
+from sklstm.nn.stretches import Stretches
 from sklstm.nn.threads import ThreadPool
 
 __all__ = [
@@ -53,30 +54,6 @@ _MEMORY = 0.99
 _LEAST_LEARNING_RATE = 1e-6
 
 
-class TrainingSet(NamedTuple):
-    """What an epoch goes through.
-
-    Parameters
-    ----------
-    sequences : Sequences
-        The sequences, of which training uses ``rows``.
-    rows : ndarray of shape (n_samples,)
-        Numbers of the sequences to use.
-    target : ndarray of shape (n_outputs, n_sequences)
-        Target of the loss, for all sequences.
-    weights : ndarray of shape (n_sequences,)
-        Weights, for all sequences.
-    recent : RecentSteps, default=None
-        How the linear part reads the sequences; None if there is none.
-    """
-
-    sequences: Sequences
-    rows: NDArray[np.intp]
-    target: Floats
-    weights: Floats
-    recent: RecentSteps | None = None
-
-
 class ValidationSet(NamedTuple):
     """What early stopping scores.
 
@@ -93,6 +70,9 @@ class ValidationSet(NamedTuple):
         Takes raw outputs of shape (n_outputs, n_samples) and returns their summed, weighted loss.
     total_weight : float
         Sum of the weights.
+    stretches : Stretches, default=None
+        The rows, to score each epoch along stretches of them, as training goes through its own;
+        what is kept in the end is scored on the sequences all the same. None: always on these.
     """
 
     sequences: Sequences
@@ -100,6 +80,7 @@ class ValidationSet(NamedTuple):
     score: Callable[[Floats], float]
     loss: Callable[[Floats], float]
     total_weight: float
+    stretches: Stretches | None = None
 
 
 @dataclass(frozen=True)
@@ -415,7 +396,13 @@ class _Validator:
 
     def score(self) -> float:
         """Score the moving average."""
-        return float(self.validation.score(self._raw_outputs(self.average.parameters).T))
+        parameters, stretches = self.average.parameters, self.validation.stretches
+        if stretches is None:
+            raw = self._raw_outputs(parameters)
+        else:
+            network, recent = self.model.network, self.model.recent
+            raw = raw_outputs_along(network, parameters, stretches, self.pool, recent)
+        return float(self.validation.score(raw.T))
 
     def keep_if(self, is_best: bool) -> None:
         """Keep the moving average if its score was the best so far."""
@@ -436,6 +423,8 @@ class _Validator:
         """
         best = last if self.best is None else self.best
         if start is None:
+            if self.validation.stretches is not None:
+                history.best_score = float(self.validation.score(self._raw_outputs(best).T))
             return best
         linear, trained = self._raw_outputs(start.on_training), self._raw_outputs(best)
         fraction = lstm_fraction(
@@ -514,21 +503,19 @@ class Trainer:
         float
             Mean over samples of loss plus penalty, each taken before the update that it is part of.
         """
-        alpha, batch_size = self.settings.alpha, self.settings.batch_size
-        rows = rng.permutation(data.rows) if self.settings.shuffle else data.rows
-        total_weight = float(data.weights[rows].sum())
-        total_loss = 0.0
+        alpha = self.settings.alpha
+        epoch = data.epoch(rng if self.settings.shuffle else None)
+        total_weight, total_loss = epoch.total_weight, 0.0
         is_skip_fixed = self.settings.skip_rate == 0
         rate: float | Floats = learning_rate
         if not is_skip_fixed and self.network.n_recent:
             rate = np.full(len(parameters), learning_rate, self.dtype)
             self.network.skip_weights(rate)[...] *= self.settings.skip_rate
-        for batch in blocks_of(len(rows), batch_size):
-            batch_rows = rows[batch]
-            batch_weight = float(data.weights[batch_rows].sum())
+        for numbers in epoch.batches(self.settings.batch_size):
+            batch_weight = epoch.weight(numbers)
             if batch_weight == 0:
                 continue
-            loss, gradient = self._loss_and_gradient(data, batch_rows, parameters, rng)
+            loss, gradient = self._loss_and_gradient(epoch, numbers, parameters, rng)
             loss /= batch_weight
             gradient /= batch_weight
             # + alpha |W|^2 / (2 n_samples), where a weight of 2 counts as two samples
@@ -558,22 +545,22 @@ class Trainer:
 
     def _loss_and_gradient(
         self,
-        data: TrainingSet,
-        rows: NDArray[np.intp],
+        epoch: Epoch,
+        numbers: NDArray[np.intp],
         parameters: Floats,
         rng: np.random.RandomState,
     ) -> tuple[float, Floats]:
-        """Compute the summed loss of some rows and its gradient."""
+        """Compute the summed loss of some sequences and its gradient."""
         # Blocks of columns make a batch of any size cost the same memory.
-        n_blocks = -(-len(rows) // self.network.n_columns(data.sequences.n_timesteps))
+        n_blocks = -(-len(numbers) // self.network.n_columns(epoch.n_timesteps))
         n_lanes = 1
-        if self.network.step_size * len(rows) >= _MIN_LANE_SIZE * max(n_blocks, _N_LANES):
+        if self.network.step_size * len(numbers) >= _MIN_LANE_SIZE * max(n_blocks, _N_LANES):
             n_lanes = _N_LANES
             n_blocks += n_blocks % _N_LANES
-        blocks = list(blocks_of(len(rows), -(-len(rows) // n_blocks)))
+        blocks = list(blocks_of(len(numbers), -(-len(numbers) // n_blocks)))
         masks = self.network.draw_masks(
             rng,
-            len(rows),
+            len(numbers),
             dropout=self.settings.dropout,
             recurrent_dropout=self.settings.recurrent_dropout,
             dtype=self.dtype,
@@ -582,15 +569,14 @@ class Trainer:
         def run_lane(lane: int) -> tuple[float, Floats]:
             loss, gradient = 0.0, np.zeros_like(parameters)
             for block in blocks[lane::n_lanes]:
-                batch, order = data.sequences.batch(rows[block], self.dtype, data.recent)
+                batch, order, target, weights = epoch.load(numbers[block], self.dtype)
                 in_batch = np.arange(block.start, block.stop)[order]
-                columns = rows[in_batch]
                 with np.errstate(all="ignore"), unbuffered():  # settings of each thread
                     loss += self.network.add_gradient(
                         parameters,
                         batch,
-                        data.target[:, columns],
-                        data.weights[columns],
+                        target,
+                        weights,
                         self.settings.loss,
                         gradient,
                         self._workspaces[lane],
