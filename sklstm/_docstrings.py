@@ -22,15 +22,30 @@ bidirectional : bool, default=False
 dropout : float, default=0.0
     Fraction of the hidden states that training drops on their way to the layer above and to the
     head. It is drawn for each sequence of each batch and is the same at all steps of the sequence
-    [3]_.
+    [3]_; with ``train_on="series"``, of the stretch.
 recurrent_dropout : float, default=0.0
     The same for the hidden states on their way to the next step of the layer itself.""",
+    "train_on": """\
+train_on : {"windows", "series"}, default="windows"
+    What training goes through. "windows": each sample is a sequence of its own. "series": where X
+    holds the windows that :class:`SlidingWindow` makes, training goes through stretches of the
+    series under them. A stretch has about half as many consecutive rows as a window has steps.
+    Before its first row comes a lead-in of a window without targets; then each row has a target.
+    So an epoch computes a time step about three times, and not once for every window that holds
+    it: for window_size steps and long series it is cheaper by a factor of window_size / 6 or more.
+    Each row is a target once an epoch. Where the series is cut is drawn anew for each epoch. Rows
+    that do not follow each other, such as those of different series, are in different stretches.
+    Predictions are those of windows. The scores of ``early_stopping`` in ``validation_scores_``
+    are along stretches too; what is kept in the end is scored on windows. Needs
+    ``bidirectional=False`` and ``pooling="last"`` or "auto", since otherwise the output for a row
+    would depend on its stretch.""",
     "optimization": """\
 alpha : float, default=1e-4
     Strength of the L2 penalty ``alpha * |W|^2 / (2 * n_samples)`` on all weights except biases.
 batch_size : int or "auto", default="auto"
     Samples per update; "auto" is a power of two of about an eighth of the samples, at least 8
-    and at most 32; up to 32 samples are one batch.
+    and at most 32; up to 32 samples are one batch. With ``train_on="series"`` it is a sixteenth of
+    the samples, at least four and at most eight times the number of time steps in a window.
 learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
     How the step size changes from epoch to epoch. "constant": not at all. "adaptive": it is
     divided by five whenever training would otherwise have converged, see ``tol``, until it is

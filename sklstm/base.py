@@ -28,7 +28,8 @@ from sklstm.nn.model import InputForm, Model
 from sklstm.nn.network import Network
 from sklstm.nn.optimizers import Adam
 from sklstm.nn.prediction import State
-from sklstm.nn.sequences import Sequences
+from sklstm.nn.sequences import Sequences, WindowSequences
+from sklstm.nn.stretches import Stretches, stretch_length
 from sklstm.nn.threads import ThreadPool, call_with_pool
 from sklstm.nn.training import (
     Settings,
@@ -209,6 +210,7 @@ class BaseLSTM(
                 self._make_loss(model.output),
                 self.max_iter,
                 len(rows),
+                samples.sequences.n_timesteps,
                 is_validated=validation is not None,
             )
             result = self._train(
@@ -260,7 +262,11 @@ class BaseLSTM(
             if is_new:
                 model, _ = self._start(model, samples, rows, np.arange(0), is_validated=False)
             settings = self._settings(
-                self._make_loss(model.output), 1, len(rows), is_validated=False
+                self._make_loss(model.output),
+                1,
+                len(rows),
+                samples.sequences.n_timesteps,
+                is_validated=False,
             )
             report = EpochReport(self)
             return self._train(model, state, samples, rows, None, settings, pool, report)
@@ -290,6 +296,8 @@ class BaseLSTM(
         """Check the input; make a new model for it, or return the one to train on."""
         model: Model | None = None if is_new else self._model
         sequences, form = self._check_sequences(X, model, min_samples)
+        if self.train_on == "series" and not isinstance(sequences, WindowSequences):
+            raise ValueError(_NO_WINDOWS.format(type=type(X).__name__, name=type(self).__name__))
         known = None
         if model is not None:
             self._check_same_network(model.network)
@@ -421,7 +429,9 @@ class BaseLSTM(
     ) -> TrainingResult:
         """Train, and say what to do where that diverges."""
         target = self._scaled_target(model.output, samples.target, model.dtype)
-        data = TrainingSet(samples.sequences, rows, target, samples.weights, model.recent)
+        sequences, weights = samples.sequences, samples.weights
+        stretches = self._stretches(sequences, rows[weights[rows] > 0], settings.batch_size)
+        data = TrainingSet(sequences, rows, target, weights, model.recent, stretches)
         try:
             return train(model, state, data, validation, settings, pool, report, start)
         except FloatingPointError as error:
@@ -431,6 +441,14 @@ class BaseLSTM(
                 "bring the features and the target to a common scale, for instance with "
                 "StandardScaler."
             ) from error
+
+    def _stretches(
+        self, sequences: Sequences, rows: NDArray[np.intp], batch_size: float = np.inf
+    ) -> Stretches | None:
+        """Return rows along their series, or None where each row is used by itself."""
+        if self.train_on != "series" or not isinstance(sequences, WindowSequences):
+            return None
+        return Stretches(sequences, rows, stretch_length(sequences.n_timesteps, batch_size))
 
     def _split(
         self, samples: _Samples, model: Model, rng: np.random.RandomState
@@ -472,7 +490,8 @@ class BaseLSTM(
         def loss(raw: Floats) -> float:
             return float(np.add.reduce(value(target, raw) * weights, dtype=np.float64))
 
-        return ValidationSet(samples.sequences, rows, score, loss, float(weights.sum()))
+        stretches = self._stretches(samples.sequences, rows)
+        return ValidationSet(samples.sequences, rows, score, loss, float(weights.sum()), stretches)
 
     # Using what was learned.
 
@@ -612,6 +631,13 @@ def fitted_copy(estimator: BaseLSTM, model: Model) -> Any:
 
 
 _INTERRUPTED = "Training interrupted by user; the estimator keeps what it has learned."
+
+_NO_WINDOWS = (
+    "train_on='series' needs X as the windows of series that SlidingWindow makes, but X is of type "
+    "{type}. Put SlidingWindow before the estimator, as in make_pipeline(SlidingWindow(24, lag=1), "
+    "{name}(train_on='series')), without a step between them that makes an array of the windows; "
+    "or use train_on='windows'."
+)
 
 _LEAKY_SPLIT = (
     "The sequences are windows that overlap, as SlidingWindow makes them, and "

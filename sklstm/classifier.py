@@ -36,13 +36,14 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     pooling : {"auto", "last", "mean", "max"} or tuple of these, default="auto"
         What the head reads of the hidden states of the last layer: the last one, their mean or
         their maximum over the steps that are not missing, or several of these side by side. "auto"
-        is ``("last", "mean", "max")``.
+        is ``("last", "mean", "max")``, and "last" with ``train_on="series"``.
     linear_skip : int or "auto", default=0
         Number of time steps, counted from the end of a sequence, that the head also reads
         directly: a linear part beside the LSTM [4]_, which helps where curves are aligned in time
         and hurts where their phase is random. It starts at zero and is trained with a third of the
         learning rate. A step that is missing or absent counts as the mean of the training samples.
         "auto" is all steps, as long as there are at most 512 columns and two samples for each.
+    %(train_on)
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes, which multiply the sample weights. A dict {class: weight} gives 1
         to a class that it does not name. "balanced" is n_samples / (n_classes * samples of the
@@ -119,6 +120,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         bidirectional: bool = False,
         pooling: str | tuple[str, ...] = "auto",
         linear_skip: int | str = 0,
+        train_on: str = "windows",
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         class_weight: Any = None,
@@ -149,6 +151,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             bidirectional=bidirectional,
             pooling=pooling,
             linear_skip=linear_skip,
+            train_on=train_on,
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             alpha=alpha,

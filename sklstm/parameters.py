@@ -26,6 +26,12 @@ __all__ = ["TRAINED_SKIP_RATE", "LSTMParameters"]
 # exactly the sample given twice.
 MIN_BATCH_SIZE, MAX_BATCH_SIZE = 8, 32
 
+# The same with train_on="series": a sixteenth of the samples, between so many windows of rows. More
+# make an epoch cheaper, fewer give short series more updates. On the training parts of the
+# forecasting sets, 4 and 8 windows of rows make errors that are 1.5 and 2 % larger than those of
+# windows by themselves; an epoch on 8 takes two thirds of the time of one on 4.
+WINDOWS_IN_BATCH = 4, 8
+
 # Updates that an epoch must have to count as one in n_iter_no_change, where the training loss
 # decides when to stop. An epoch of a small set has few, and ten of them say little: with 50 curves,
 # training used to end before it had learned to classify them (accuracy on GunPoint in
@@ -60,6 +66,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         "bidirectional": ["boolean"],
         "pooling": [StrOptions({"auto", *POOLINGS}), tuple, list],
         "linear_skip": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "train_on": [StrOptions({"windows", "series"})],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
         "alpha": [Interval(Real, 0, None, closed="left")],
@@ -101,6 +108,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         bidirectional: bool,
         pooling: str | tuple[str, ...],
         linear_skip: int | str,
+        train_on: str,
         dropout: float,
         recurrent_dropout: float,
         alpha: float,
@@ -129,6 +137,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         self.bidirectional = bidirectional
         self.pooling = pooling
         self.linear_skip = linear_skip
+        self.train_on = train_on
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         self.alpha = alpha
@@ -159,6 +168,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         """Check each parameter, and that they agree with each other."""
         self._validate_params()
         self._checked_pooling()
+        self._check_train_on()
         if self.early_stopping and self.validation_gap > 0 and self.validation_split == "random":
             raise ValueError(
                 f"validation_gap={self.validation_gap} leaves out samples between the training "
@@ -180,7 +190,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
     def _checked_pooling(self) -> tuple[str, ...]:
         """Check ``pooling`` and return it as a tuple."""
         if self.pooling == "auto":
-            return self._AUTO_POOLING
+            return ("last",) if self.train_on == "series" else self._AUTO_POOLING
         names = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
         if not names or any(name not in POOLINGS for name in names) or len(set(names)) < len(names):
             raise ValueError(
@@ -188,6 +198,23 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
                 f"these without repetition, got {self.pooling!r}."
             )
         return names
+
+    def _check_train_on(self) -> None:
+        """Refuse options with which the output for a row would depend on its stretch."""
+        if self.train_on != "series":
+            return
+        if self.bidirectional:
+            raise ValueError(
+                "train_on='series' needs bidirectional=False. Training goes through stretches of "
+                "the series, and the backward direction would read the steps after a row, which "
+                "its window does not hold. Use train_on='windows'."
+            )
+        if self._checked_pooling() != ("last",):
+            raise ValueError(
+                f"train_on='series' needs pooling='last' or 'auto', got {self.pooling!r}. Training "
+                "goes through stretches of the series, and a mean or maximum would be over other "
+                "steps than those of a window. Use train_on='windows'."
+            )
 
     def _n_recent(self, sequences: Sequences, total_weight: float) -> int:
         """Return how many time steps the linear part of a new model reads.
@@ -201,9 +228,12 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
             return 0
         return min(sequences.n_timesteps, n_columns // sequences.n_features)
 
-    def _n_in_batch(self, n_samples: int) -> int:
+    def _n_in_batch(self, n_samples: int, window_size: int) -> int:
         if self.batch_size != "auto":
             return int(self.batch_size)
+        if self.train_on == "series":
+            least, most = (n * window_size for n in WINDOWS_IN_BATCH)
+            return max(least, min(n_samples // 16, most))
         if n_samples <= MAX_BATCH_SIZE:
             return MAX_BATCH_SIZE
         power = 1 << max(0, (n_samples // 8).bit_length() - 1)
@@ -212,6 +242,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
     def _check_same_network(self, network: Network) -> None:
         """Refuse to continue training with a network of another form."""
         n_steps = network.n_recent // network.n_features
+        is_free = self.pooling == "auto" and self.train_on != "series"
         for name, now, before in (
             (
                 "hidden_layer_sizes",
@@ -221,7 +252,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
             ("bidirectional", bool(self.bidirectional), network.bidirectional),
             (
                 "pooling",
-                network.pooling if self.pooling == "auto" else self._checked_pooling(),
+                network.pooling if is_free else self._checked_pooling(),
                 network.pooling,
             ),
             (
@@ -242,10 +273,10 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         """Learning rate of the linear part, as a fraction of that of the rest."""
 
     def _settings(
-        self, loss: Loss, n_epochs: int, n_samples: int, *, is_validated: bool
+        self, loss: Loss, n_epochs: int, n_samples: int, n_timesteps: int, *, is_validated: bool
     ) -> Settings:
         """Return how to train on some samples."""
-        batch_size, patience = self._n_in_batch(n_samples), self.n_iter_no_change
+        batch_size, patience = self._n_in_batch(n_samples, n_timesteps), self.n_iter_no_change
         if not is_validated:
             n_updates = -(-n_samples // batch_size)
             if n_updates > 1:  # the loss of full batches is not noisy

@@ -85,6 +85,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         intercept is moved to fit the loss. It is not trained further. Without a validation set the
         LSTM learns what the ridge leaves over. With one, see ``early_stopping``. For "poisson" the
         linear part starts at zero and is trained with a third of the learning rate.
+    %(train_on)
     loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
             default="squared_error"
         The loss. "squared_error" is half the squared error; the prediction is the mean.
@@ -187,6 +188,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         bidirectional: bool = False,
         pooling: str | tuple[str, ...] = "auto",
         linear_skip: int | str = "auto",
+        train_on: str = "windows",
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         loss: str = "squared_error",
@@ -219,6 +221,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             bidirectional=bidirectional,
             pooling=pooling,
             linear_skip=linear_skip,
+            train_on=train_on,
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             alpha=alpha,

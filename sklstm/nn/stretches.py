@@ -141,14 +141,14 @@ class Stretches:
         step = (starts - first[column]) // rate + window_size - 1  # (n_rows,)
 
         t = np.arange(self._rounded(n_steps))[:, np.newaxis]
-        # (n_timesteps, n_stretches, n_features)
+        # After its last step a stretch repeats it. (n_timesteps, n_stretches, n_features)
         x = self.windows.buffer[np.minimum(first + t * rate, last)]
         read = None
         if recent is not None:
             steps = np.ascontiguousarray(x.swapaxes(0, 1), dtype)
             read = _read(recent, steps, step, column, window_size)
         if self.sequences.has_missing and (is_missing := np.isnan(x[:, :, 0])).any():
-            is_real = ~is_missing & (t < n_steps)
+            is_real = ~is_missing
             x = _real_first(x, is_real)[: self._rounded(is_real.sum(axis=0))]
             step = is_real.cumsum(axis=0)[step, column] - 1
         packing = Packing.equal(len(x), cut.n_stretches)
