@@ -45,7 +45,8 @@ alpha : float, default=1e-4
 batch_size : int or "auto", default="auto"
     Samples per update; "auto" is a power of two of about an eighth of the samples, at least 8
     and at most 32; up to 32 samples are one batch. With ``train_on="series"`` it is a sixteenth of
-    the samples, at least four and at most eight times the number of time steps in a window.
+    the samples, at least four and at most eight times the number of time steps in a window, and at
+    least 64.
 learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
     How the step size changes from epoch to epoch. "constant": not at all. "adaptive": it is
     divided by five whenever training would otherwise have converged, see ``tol``, until it is

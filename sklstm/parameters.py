@@ -29,8 +29,10 @@ MIN_BATCH_SIZE, MAX_BATCH_SIZE = 8, 32
 # The same with train_on="series": a sixteenth of the samples, between so many windows of rows. More
 # make an epoch cheaper, fewer give short series more updates. On the training parts of the
 # forecasting sets, 4 and 8 windows of rows make errors that are 1.5 and 2 % larger than those of
-# windows by themselves; an epoch on 8 takes two thirds of the time of one on 4.
+# windows by themselves; an epoch on 8 takes two thirds of the time of one on 4. Fewer than 64 rows
+# leave so few windows in a batch that NumPy's calls cost more than what they compute.
 WINDOWS_IN_BATCH = 4, 8
+MIN_ROWS_IN_BATCH = 64
 
 # Updates that an epoch must have to count as one in n_iter_no_change, where the training loss
 # decides when to stop. An epoch of a small set has few, and ten of them say little: with 50 curves,
@@ -233,7 +235,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
             return int(self.batch_size)
         if self.train_on == "series":
             least, most = (n * window_size for n in WINDOWS_IN_BATCH)
-            return max(least, min(n_samples // 16, most))
+            return max(least, min(n_samples // 16, most), MIN_ROWS_IN_BATCH)
         if n_samples <= MAX_BATCH_SIZE:
             return MAX_BATCH_SIZE
         power = 1 << max(0, (n_samples // 8).bit_length() - 1)

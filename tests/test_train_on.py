@@ -282,6 +282,7 @@ LOSSES = [
     {"loss": "absolute_error"},
     {"loss": "huber"},
     {"loss": "quantile", "quantile": 0.8},
+    {"loss": "quantile", "quantile": [0.1, 0.9]},
     {"loss": "poisson"},
     {"loss": "poisson", "linear_skip": 3, "early_stopping": True},
 ]

@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from sklstm.nn.cell import Floats
@@ -194,9 +194,17 @@ def _read(
         As ``recent.read`` lays it out.
     """
     n_held = min(recent.n_steps, window_size)
+    n_stretches, n_timesteps, n_features = x.shape
     z = recent.standardize(x).astype(x.dtype)  # each step once, not once for each window
-    spans = sliding_window_view(z, n_held, axis=1).swapaxes(2, 3)
-    held = spans[column, step - n_held + 1].reshape(len(step), -1)  # (n_rows, n_held * n_features)
-    read = np.zeros((len(step), recent.n_inputs), x.dtype)
-    read[:, recent.n_inputs - held.shape[1] :] = held  # steps before the window have their mean
-    return read.T
+    # From each step on, (n_stretches * n_timesteps - n_held + 1, n_held * n_features)
+    spans = as_strided(
+        z,
+        (n_stretches * n_timesteps - n_held + 1, n_held * n_features),
+        (n_features * z.itemsize, z.itemsize),
+        writeable=False,
+    )
+    held = spans[column * n_timesteps + step - n_held + 1]
+    if n_held < recent.n_steps:  # steps before the window have their mean
+        before = np.zeros((len(step), (recent.n_steps - n_held) * n_features), x.dtype)
+        held = np.concatenate([before, held], axis=1)
+    return held.T
