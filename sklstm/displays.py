@@ -354,15 +354,15 @@ def _on_the_clock(times: Any) -> Any:
 
 def _space_out_dates(ax: Axes) -> None:
     """Show no more dates than there is room for, each as short as possible."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    import matplotlib.dates
 
+    dates: Any = matplotlib.dates  # which has no types
     n_most = int(ax.get_window_extent().width / ax.figure.dpi / _INCHES_PER_DATE)
     # The locator finds an interval only if the largest number is more than twice the least.
     n_least = 2 if n_most >= 5 else 1
-    n_most = max(n_most, 2 * n_least + 1)
-    locator = AutoDateLocator(minticks=n_least, maxticks=n_most)  # type: ignore[no-untyped-call]
+    locator = dates.AutoDateLocator(minticks=n_least, maxticks=max(n_most, 2 * n_least + 1))
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
 
 
 def _put_legend_above_data(ax: Axes) -> None:
