@@ -37,4 +37,9 @@ def test_the_demo_prints_the_tables_of_the_readme(tmp_path):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for first_word in ("RMSE", "accuracy  "):
         table = re.search(rf"^```text\n({first_word}.*?)```$", readme, re.MULTILINE | re.DOTALL)[1]
-        assert table in printed
+        lines = table.splitlines()
+        assert len(lines) > 3
+        for line in lines:
+            if line.startswith("boosting"):  # its numbers change with the version of scikit-learn
+                line = line[:20]
+            assert line in printed

@@ -274,7 +274,7 @@ def test_an_interrupt_anywhere_leaves_nothing_changed(n_threads):
                 assert settings() == before
             else:
                 break
-    assert number > 50
+    assert number > 30  # so many places at least; how many there are depends on threadpoolctl
 
 
 @pytest.mark.skipif(np.__version__ < "2", reason="NumPy 1 has its settings elsewhere")
