@@ -45,9 +45,6 @@ def count_dims(X: Any) -> int | None:
         return None
 
 
-_OBJECTS = "objects that are no numbers"
-
-
 def check_not_masked(values: Any, name: str) -> None:
     """Raise an error if an array has a mask, which would be ignored.
 
@@ -118,7 +115,8 @@ def _kind_of(X: Any, position: int, dtype: Any) -> str | None:
     if not others:
         return None
     # Older versions of pandas keep strings as objects.
-    return "strings" if all(isinstance(value, str) for value in others) else _OBJECTS
+    are_strings = all(isinstance(value, str) for value in others)
+    return "strings" if are_strings else "objects that are no numbers"
 
 
 def _is_number(value: Any) -> bool:

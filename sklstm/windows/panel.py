@@ -222,7 +222,12 @@ def column_lags(
             )
         if isinstance(column, str):
             if known is None or column not in known:
-                columns = "X has no names" if known is None else f"the columns of X are {known}"
+                columns = (
+                    "X has no names: give a position, or keep the names through the previous steps "
+                    "with set_output(transform='pandas')"
+                    if known is None
+                    else f"the columns of X are {known}"
+                )
                 raise ValueError(f"column_lags names the column {column!r}, but {columns}.")
             lags[known.index(column)] = of_column
         elif _is_position(column) and -n_columns <= column < n_columns:

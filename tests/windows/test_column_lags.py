@@ -121,7 +121,7 @@ def test_lags_of_no_column_and_no_lags_are_refused(column_lags, message):
 
 
 def test_names_need_a_frame():
-    with pytest.raises(ValueError, match="X has no names"):
+    with pytest.raises(ValueError, match=r"X has no names: .*set_output\(transform='pandas'\)"):
         SlidingWindow(3, column_lags=KNOWN_AHEAD).fit(FRAME.to_numpy())
 
 
