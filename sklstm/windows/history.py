@@ -59,7 +59,7 @@ class _Fingerprints:
         empty = cls(mean, scale, {})
         return replace(
             empty,
-            of_series={m.group: empty._numbers(rows.values[m.rows]) for m in rows.members()},
+            of_series={m.group: empty._numbers(rows.values[m.rows]) for m in rows.members},
         )
 
     def match(self, member: Member, values: NDArray[Any], n_so_far: int) -> bool:
@@ -172,7 +172,7 @@ class History:
         History
             The history.
         """
-        members = rows.members()
+        members = rows.members
         positions = None
         if rows.index is not None and all(is_ordered(rows.labels_of(m)) for m in members):
             for member in members:
@@ -217,7 +217,7 @@ class History:
         ValueError
             If rows neither begin with the fitted ones nor follow them.
         """
-        members = [member for member in rows.members() if member.group in self.newest]
+        members = [member for member in rows.members if member.group in self.newest]
         if self._is_ordered_by(rows.index):
             for member in members:
                 check_increasing(rows.labels_of(member))
@@ -243,7 +243,7 @@ class History:
             return self.newest
         return {
             member.group: self._newest_up_to(member.group, rows.labels_of(member), may_have_gap)
-            for member in rows.members()
+            for member in rows.members
             if member.group in self.newest
         }
 
@@ -268,7 +268,7 @@ class History:
         newest, n_rows = dict(self.newest), dict(self.n_rows)
         positions = dict(self.positions or {})
         is_ordered_by_index = self._is_ordered_by(rows.index)
-        for member in rows.members():
+        for member in rows.members:
             group = member.group
             before = newest.get(group)
             if is_ordered_by_index:

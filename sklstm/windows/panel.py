@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -21,7 +23,8 @@ __all__ = [
 ]
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True)
+class Rows:
     """Checked rows of one series or of several.
 
     Parameters
@@ -38,8 +41,9 @@ class Rows(NamedTuple):
     groups: NDArray[Any] | None
     index: Any
 
+    @cached_property
     def members(self) -> list[Member]:
-        """List the series, sorted by label."""
+        """The series, sorted by label."""
         return members_of(self.groups)
 
     def labels_of(self, member: Member) -> Any:

@@ -257,7 +257,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         """Warn about what the fitted rows show. The transformer is fitted even if it raises."""
         if rows.index is not None:
             warn_about_order(
-                [rows.labels_of(member) for member in rows.members()],
+                [rows.labels_of(member) for member in rows.members],
                 carries=bool(self.carry_context),
                 counts_time=self.freq is not None,
                 stacklevel=stacklevel + 1,
@@ -290,7 +290,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
             return self
         rows = self._check(X, reset=False)
         if self.carry_context:
-            series = {member.group: self._on_grid(rows, member)[0] for member in rows.members()}
+            series = {member.group: self._on_grid(rows, member)[0] for member in rows.members}
             self._history = self._checked_history().extended(
                 rows, series, may_have_gap=self.padding == "nan"
             )
@@ -332,7 +332,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
                 *self._on_grid(rows, member),
                 before.get(member.group, rows.values[:0]),
             )
-            for member in rows.members()
+            for member in rows.members
         ]
         windows = make_buffer(series, len(rows.values), self._layout)
         if self.flatten:
@@ -429,7 +429,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         fresh = object.__new__(type(self))
         fresh.__dict__ = dict(self.__dict__)
         rows = fresh._check(X, reset=True)
-        members = rows.members()
+        members = rows.members
         fresh._step = fresh._checked_step(rows)
         fresh._history = None
         n_before = fresh._layout.n_before
@@ -444,7 +444,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         if self.freq is None:
             return None
         self._check_has_index(rows)
-        return checked_freq(self.freq, [rows.labels_of(member) for member in rows.members()])
+        return checked_freq(self.freq, [rows.labels_of(member) for member in rows.members])
 
     def _check_has_index(self, rows: Rows) -> None:
         if rows.index is None:
@@ -496,7 +496,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         self._check_group_position(position, reset=reset)
         rows = Rows(values, groups, index)
         if index is not None and is_time(index):
-            for member in rows.members():
+            for member in rows.members:
                 check_increasing(rows.labels_of(member))
         if not reset and self._step is not None:
             self._check_has_index(rows)
