@@ -17,11 +17,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import stat
 import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
@@ -48,6 +49,14 @@ _FORMAT = "sklstm.runtime"
 _HEADER = "header.json"
 _MAX_HEADER_SIZE = 1 << 20
 
+# Temporary files begin with this. A writer that is killed leaves its own behind; the next save in
+# that folder removes those that were last written to so many seconds ago.
+_TEMPORARY = ".sklstm-"
+_SECONDS_ABANDONED = 3600
+
+# Characters of an error message that may come from the content of a file.
+_MAX_REASON_SIZE = 300
+
 # dtypes that class labels may have, and the Python type of their values in JSON.
 _LABELS: dict[str, type] = {
     "bool": bool,
@@ -62,7 +71,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Save a fitted estimator for prediction with NumPy alone.
 
     The file replaces ``path`` atomically: other processes see either the old file or the complete
-    new one. Saving the same estimator twice writes identical bytes.
+    new one, also if this process is killed. The permissions of a file that is replaced are kept.
+    Saving the same estimator twice writes identical bytes.
 
     Parameters
     ----------
@@ -80,11 +90,17 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     NotFittedError
         If the estimator is not fitted.
     ValueError
-        If the class labels and feature names are longer than a file header may be.
+        If the class labels and feature names are longer than a file header may be, or if ``path``
+        exists and is not a regular file.
 
     See Also
     --------
     load : Load a saved predictor.
+
+    Notes
+    -----
+    A process that is killed while it saves leaves a temporary file ``.sklstm-*.tmp`` in the folder
+    of ``path``. ``save`` removes such files in that folder once they are an hour old.
 
     Examples
     --------
@@ -137,8 +153,8 @@ def load(path: str | os.PathLike[str]) -> Regressor | Classifier:
     Raises
     ------
     ValueError
-        If the file is damaged, was not written by ``save``, or was written by a newer version of
-        sklstm whose format this version cannot read.
+        If the file is damaged, is not a regular file, was not written by ``save``, or was written
+        by a newer version of sklstm whose format this version cannot read.
     OSError
         If the file cannot be opened.
 
@@ -150,13 +166,18 @@ def load(path: str | os.PathLike[str]) -> Regressor | Classifier:
     -----
     No code in a file is executed, and the memory that loading takes is bounded by the file size.
     """
+    # Before it is opened: a pipe would block, a device has no end.
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: it is not a regular file.")
     with open(path, "rb") as file:
         try:
             model = _read(file)
             kind = Classifier if isinstance(model.output, ClassOutput) else Regressor
             return kind(model)
         except Exception as error:  # the parsers may raise any exception on a malicious file
-            reason = str(error) or type(error).__name__
+            reason = " ".join(str(error).split()) or type(error).__name__
+            if len(reason) > _MAX_REASON_SIZE:
+                reason = f"{reason[:_MAX_REASON_SIZE]}..."
             raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {reason}") from error
 
 
@@ -252,10 +273,18 @@ def _model(header: dict[str, Any], network: Network, parameters: Floats) -> Mode
 def _replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a temporary file that replaces ``path`` if no error occurs."""
     target = Path(os.path.realpath(path))
-    # Not with tempfile: only the owner could read its files, and so the result.
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
+    mode = _mode_of(target)
+    # Not with tempfile: only the owner could read its files, and so the result. The name does not
+    # contain that of the target, which may be as long as the system allows.
+    temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}.tmp")
+    created_as = 0o666 if mode is None else mode  # less the umask, never more than the target
     try:
-        with open(temporary, "xb") as file:
+        with open(
+            temporary, "xb", opener=lambda name, flags: os.open(name, flags, created_as)
+        ) as file:
+            if mode is not None:
+                os.chmod(temporary, mode)
+            _remove_abandoned(target.parent, now=os.fstat(file.fileno()).st_mtime)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -263,6 +292,30 @@ def _replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _mode_of(target: Path) -> int | None:
+    """Return the permissions of a file to replace, None if there is none."""
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(mode):  # such as /dev/null, which would become a file
+        raise ValueError(f"{os.fspath(target)!r} exists and is not a regular file.")
+    return stat.S_IMODE(mode)
+
+
+def _remove_abandoned(folder: Path, *, now: float) -> None:
+    """Remove the temporary files that killed writers have left in a folder.
+
+    ``now`` is the time by the clock of the file system, which may not be that of this machine.
+    """
+    for entry in os.scandir(folder):
+        if entry.name.startswith(_TEMPORARY) and entry.name.endswith(".tmp"):
+            # It may be gone, or that of another user, who will remove it.
+            with suppress(OSError):
+                if entry.stat(follow_symlinks=False).st_mtime < now - _SECONDS_ABANDONED:
+                    os.unlink(entry)
 
 
 def _read(file: IO[bytes]) -> Model:
@@ -303,7 +356,7 @@ def _read(file: IO[bytes]) -> Model:
             strange = sorted({*(found - expected), *(expected - found)})
             raise ValueError(
                 "its members do not match the network in its header; missing, "
-                f"twice or too many: {', '.join(map(repr, strange[:3]))}."
+                f"twice or too many: {', '.join(f'{name!r:.50}' for name in strange[:3])}."
             )
         dtype = np.dtype(header["dtype"])
         arrays = [_read_array(archive, name, shape, dtype) for name, shape in shapes.items()]
@@ -345,16 +398,18 @@ def _read_array(
     with archive.open(name) as file:
         if npy.read_magic(file) != (1, 0):
             raise ValueError(f"{name} is not in version 1.0 of NumPy's format.")
-        found = npy.read_array_header_1_0(file)
-        if found != (shape, False, stored):
+        found_shape, is_fortran, found_dtype = npy.read_array_header_1_0(file)
+        if (found_shape, is_fortran, found_dtype) != (shape, False, stored):
             raise ValueError(
                 f"{name} should be of shape {shape} and dtype {stored}, in C order, but it is of "
-                f"shape {found[0]} and dtype {found[2]}{', in Fortran order' * found[1]}."
+                f"shape {found_shape!s:.50} and dtype {found_dtype!s:.50}"
+                f"{', in Fortran order' * is_fortran}."
             )
-        data = file.read()  # bounded by the file size; zipfile verifies the checksum
-    n_bytes = math.prod(shape) * dtype.itemsize
-    if len(data) != n_bytes:
-        raise ValueError(f"{name} has {len(data)} bytes of numbers instead of {n_bytes}.")
+        n_bytes = math.prod(shape) * dtype.itemsize
+        n_found = archive.getinfo(name).file_size - file.tell()
+        if n_found != n_bytes:
+            raise ValueError(f"{name} has {n_found} bytes of numbers instead of {n_bytes}.")
+        data = file.read()  # zipfile verifies the size and the checksum
     return np.frombuffer(data, stored).reshape(shape).astype(dtype, copy=False)
 
 
@@ -458,7 +513,7 @@ def _parse_header(text: bytes) -> dict[str, Any]:
     if version > FORMAT_VERSION:
         raise ValueError(
             f"it is of format version {version}, written by sklstm "
-            f"{header.get('sklstm_version')!s:.50}, but this sklstm reads versions up to "
+            f"{header.get('sklstm_version')!r:.50}, but this sklstm reads versions up to "
             f"{FORMAT_VERSION}: update sklstm."
         )
     if version == 1:  # before pooling and the linear part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -154,8 +155,8 @@ class _Predictor:
         known = getattr(self, "feature_names_in_", None)
         if known is not None and hasattr(X, "columns") and list(X.columns) != list(known):
             raise ValueError(
-                f"X has the columns {list(X.columns)}, but the estimator was fitted on "
-                f"{list(known)}, in this order."
+                f"X has the columns {reprlib.repr(list(X.columns))}, but the estimator was fitted "
+                f"on {reprlib.repr(list(known))}, in this order."
             )
 
 

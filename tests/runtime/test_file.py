@@ -105,6 +105,52 @@ def test_the_file_has_default_permissions_and_links_are_kept(tmp_path):
     assert modes[0] == modes[1]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o444, 0o666])
+def test_the_permissions_of_a_file_that_is_replaced_are_kept(mode, path):
+    path.touch()
+    path.chmod(mode)
+    estimator = LSTMRegressor(2, max_iter=1).fit(X, y)
+    runtime.save(estimator, path)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert_predicts_the_same(runtime.load(path), estimator, X)
+
+
+def test_a_file_name_as_long_as_the_system_allows_can_be_saved(tmp_path):
+    longest = 255 if os.name == "nt" else os.pathconf(tmp_path, "PC_NAME_MAX")
+    name = "m" * (longest - 4) + ".npz"
+    runtime.save(LSTMRegressor(2, max_iter=1).fit(X, y), tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_temporary_files_of_killed_writers_are_removed_after_an_hour(tmp_path):
+    for name, seconds in ((".sklstm-a.tmp", 7200), (".sklstm-b.tmp", 60), ("c.tmp", 7200)):
+        (tmp_path / name).touch()
+        then = (tmp_path / name).stat().st_mtime - seconds
+        os.utime(tmp_path / name, (then, then))
+    runtime.save(LSTMRegressor(2, max_iter=1).fit(X, y), tmp_path / "model.npz")
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [".sklstm-b.tmp", "c.tmp", "model.npz"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+def test_what_is_not_a_regular_file_is_neither_replaced_nor_loaded(kind, path):
+    if kind == "folder":
+        path.mkdir()
+    elif os.name == "nt":
+        pytest.skip("no pipes and devices with a path")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path = Path("/dev/zero")
+    assert_load_raises(path, "it is not a regular file")
+    if kind != "device":  # if it were replaced, the machine would suffer
+        before = path.stat().st_mode
+        with pytest.raises(ValueError, match="exists and is not a regular file"):
+            runtime.save(LSTMRegressor(2, max_iter=1).fit(X, y), path)
+        assert path.stat().st_mode == before
+
+
 # The format: a file of each version. These never change.
 
 HEADER_1 = {
@@ -348,7 +394,9 @@ def test_loading_a_newer_format_says_to_update(path):
     version = FORMAT_VERSION + 1
     header = {"format": "sklstm.runtime", "format_version": version, "sklstm_version": "3.1"}
     write(path, header, {})
-    message = f"format version {version}, written by sklstm 3.1, .* up to {FORMAT_VERSION}: update"
+    message = (
+        f"format version {version}, written by sklstm '3.1', .* up to {FORMAT_VERSION}: update"
+    )
     assert_load_raises(path, message)
 
 
@@ -570,6 +618,38 @@ def test_a_header_of_many_layers_raises_without_allocating(path):
 )
 def test_unexpected_members_raise(members, message, path):
     assert_load_raises(write(path, HEADER_1, WEIGHTS_1, members=members), message)
+
+
+@pytest.mark.parametrize("long", ["n" * 60_000, "n\n" * 30_000, "\x1b[2J" * 10_000])
+def test_an_error_has_at_most_a_short_line_of_names_from_a_file(long, path):
+    """Whatever name in a file is long: of members, of entries, of versions, of dtypes."""
+    newer = {"format": "sklstm.runtime", "format_version": 99, "sklstm_version": long}
+    with io.BytesIO() as file:
+        np.save(file, np.zeros((4, 1), [(long[:9000], "<f8")]))
+        strange = file.getvalue()
+    for header, weights in (
+        (HEADER_1, {**WEIGHTS_1, long: b"", f"{long}2": b"", f"{long}3": b""}),
+        ({**HEADER_1, long: 1}, WEIGHTS_1),
+        ({**HEADER_1, "dtype": long}, WEIGHTS_1),
+        ({**HEADER_1, "estimator": long}, WEIGHTS_1),
+        (newer, {}),
+        (HEADER_1, {**WEIGHTS_1, "coefs_0.npy": strange}),
+        (HEADER_1, {**WEIGHTS_1, "coefs_0.npy": strange.replace(b"<f8", b"<<8")}),
+    ):
+        with pytest.raises(ValueError, match="cannot be loaded") as error:
+            runtime.load(write(path, header, weights))
+        message = str(error.value)
+        assert len(message) < 500 + len(os.fspath(path))
+        assert message.isprintable()
+
+
+def test_names_of_a_file_in_an_error_of_predict_are_shortened(path):
+    names = [f"column {number} {'n' * 500}" for number in range(1000)]
+    header = {**HEADER_1, "n_timesteps": 1000, "feature_names": names}
+    predictor = runtime.load(write(path, header, WEIGHTS_1))
+    with pytest.raises(ValueError, match="X has the columns") as error:
+        predictor.predict(pd.DataFrame(np.zeros((1, 1000))))
+    assert len(str(error.value)) < 1000
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
