@@ -41,25 +41,13 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = f"sklstm {release}"
 html_theme_options = {
+    "header_links_before_dropdown": 7,  # all of them
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
+    "show_nav_level": 2,
 }
-html_sidebars = {
-    page: []
-    for page in (
-        "accuracy",
-        "changelog",
-        "contributing",
-        "deployment",
-        "distributed",
-        "gallery/*",
-        "how_it_works",
-        "interop",
-        "recipes",
-        "speed",
-        "user_guide",
-    )
-}
+# Pages that are no part of a section have nothing to show in the left sidebar.
+html_sidebars = {page: [] for page in ("accuracy", "how_it_works", "index", "speed")}
 html_show_sourcelink = False
 
 

@@ -28,7 +28,7 @@ def read(path):
 
 PAGES = [
     path
-    for pattern in ("*.md", "docs/*.md", "docs/*.rst")
+    for pattern in ("*.md", "docs/*.md", "docs/*.rst", "docs/guide/*.rst")
     for path in sorted(ROOT.glob(pattern))
     if re.search(r"^```python|^\.\. code-block:: python|^ *>>> ", read(path), re.MULTILINE)
 ]
