@@ -73,8 +73,10 @@ validation_gap : int, default=0
     Number of samples between the training part and the validation part that are left out with
     ``validation_split="last"``. A target that reaches h rows beyond its window needs h - 1.""",
     "rest": """\
-beta_1, beta_2 : float, default=0.9 and 0.999
-    Decay rates of Adam's running means of the gradient and of its square.
+beta_1 : float, default=0.9
+    Decay rate of Adam's running mean of the gradient.
+beta_2 : float, default=0.999
+    Decay rate of Adam's running mean of the squared gradient.
 epsilon : float, default=1e-8
     Added to the denominator in Adam.
 timesteps : int or None, default=None
@@ -107,8 +109,10 @@ skip_coef_ : ndarray of shape (n_outputs, n_steps, n_features), or None
     Weights of the linear part, the oldest step first. The head's output is
     ``W @ h + b + sum(skip_coef_ * z)``, where z are the last ``n_steps`` time steps, standardised
     with ``skip_mean_`` and ``skip_scale_``. None without a linear part.
-skip_mean_, skip_scale_ : ndarray of shape (n_features,), or None
-    Mean and standard deviation of the features in the training samples.
+skip_mean_ : ndarray of shape (n_features,), or None
+    Mean of each feature in the training samples.
+skip_scale_ : ndarray of shape (n_features,), or None
+    Standard deviation of each feature in the training samples.
 loss_ : float
     The last entry of ``loss_curve_``.""",
     "curves": """\

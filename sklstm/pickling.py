@@ -1,4 +1,4 @@
-"""Pickles that carry the version of sklstm, and a warning if another version loads them."""
+"""The base of all estimators: pickles carry the version, and HTML links to the documentation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,17 @@ class OtherVersionWarning(InconsistentVersionWarning):
 
 
 class VersionedEstimator(BaseEstimator):
-    """Base class of estimators whose pickles carry the version of sklstm."""
+    """Base class of all estimators.
+
+    Their pickles carry the version of sklstm, and their HTML in a notebook links to their page of
+    the documentation.
+    """
+
+    # Read by scikit-learn, which fills in the name of the class.
+    _doc_link_module = "sklstm"
+    _doc_link_template = (
+        "https://sklstm.readthedocs.io/en/stable/generated/sklstm.{estimator_name}.html"
+    )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_sklstm_version": __version__}

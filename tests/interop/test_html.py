@@ -1,4 +1,4 @@
-"""The HTML of a pipeline in a notebook, parsed and, if there is one, in a browser."""
+"""The HTML of estimators in a notebook, parsed and, if there is one, in a browser."""
 
 import html
 import json
@@ -14,16 +14,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from support.data import ESTIMATORS
 
-from sklstm import SlidingWindow
+from sklstm import SlidingWindow, TimestepTransformer
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.skipif(
-        not hasattr(BaseEstimator, "_get_params_html"),
-        reason="scikit-learn shows parameters from 1.7 on",
-    ),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 both = pytest.mark.parametrize("cls", ESTIMATORS)
+shows_parameters = pytest.mark.skipif(
+    not hasattr(BaseEstimator, "_get_params_html"),
+    reason="scikit-learn shows parameters from 1.7 on",
+)
+
+DOCUMENTATION = "https://sklstm.readthedocs.io/en/stable/generated/sklstm."
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -37,8 +37,8 @@ window.addEventListener("load", () => {
   document.querySelectorAll("details").forEach(details => { details.open = true; });
   const seen = [...document.querySelectorAll("td.param")]
     .filter(cell => cell.checkVisibility() && cell.getBoundingClientRect().width > 0)
-    .map(cell => [cell.firstChild.textContent, cell.nextElementSibling.innerText]
-    .map(text => text.trim()));
+    .map(cell => [cell.textContent, cell.nextElementSibling.innerText].map(text => text.trim()))
+    .map(([name, value]) => [name.split(/\\s/)[0], value]);  // a tooltip follows the name
   const report = document.createElement("pre");
   report.id = "report";
   report.textContent = JSON.stringify({errors, seen});
@@ -51,7 +51,7 @@ window.addEventListener("load", () => {
 def fitted(cls):
     X = np.random.RandomState(0).normal(size=(40, 2))
     lstm = cls((4, 3), max_iter=2, random_state=0)
-    pipeline = make_pipeline(StandardScaler(), SlidingWindow(4, lag=1), lstm)
+    pipeline = make_pipeline(TimestepTransformer(StandardScaler()), SlidingWindow(4, lag=1), lstm)
     return pipeline.fit(X, X[:, 0] > 0)
 
 
@@ -93,14 +93,46 @@ class Cells(HTMLParser):
 
 
 @both
+def test_an_estimator_links_to_its_page_of_the_documentation(cls):
+    pipeline = fitted(cls)
+    for step in pipeline:
+        page = f"{DOCUMENTATION}{type(step).__name__}.html"
+        assert f'href="{page}"' in step._repr_html_()
+        assert f'href="{page}"' in pipeline._repr_html_()
+
+
+def test_a_class_of_a_user_links_to_no_page():
+    class Mine(SlidingWindow):
+        pass
+
+    assert DOCUMENTATION not in Mine()._repr_html_()
+
+
+@shows_parameters
+@both
 def test_the_page_contains_every_parameter(cls):
     pipeline = fitted(cls)
     cells = Cells(pipeline._repr_html_()).cells
-    names = [text.strip() for kind, text in cells if kind == "param"]
+    names = [text.split()[0] for kind, text in cells if kind == "param"]  # before the tooltip
     for step in pipeline[1:]:
         assert set(step.get_params()) <= set(names)
 
 
+@both
+def test_every_parameter_and_fitted_attribute_has_a_tooltip(cls):
+    pipeline = fitted(cls)
+    page = pipeline._repr_html_()
+    if "param-doc-description" not in page:
+        pytest.skip("scikit-learn shows tooltips from 1.8 on")
+    described = re.findall(r"(\w+)\s*<span class=\"param-doc-description\"", page)
+    for step in pipeline:
+        names = set(step.get_params(deep=False))
+        if hasattr(step, "_get_fitted_attr_html"):
+            names |= set(step._get_fitted_attr_html())
+        assert names <= set(described)
+
+
+@shows_parameters
 @both
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium")
 def test_a_browser_shows_every_parameter(cls, tmp_path):
