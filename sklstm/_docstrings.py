@@ -116,6 +116,10 @@ skip_scale_ : ndarray of shape (n_features,), or None
 loss_ : float
     The last entry of ``loss_curve_``.""",
     "curves": """\
+    ``loss_curve_``, ``learning_rate_curve_`` and ``validation_scores_`` hold all epochs of the
+    last call of ``fit`` or ``partial_fit`` and the last 10,000 epochs before it. So neither the
+    time of a call of ``partial_fit`` nor the size of a pickle grows without end. ``n_iter_``,
+    ``t_`` and ``best_loss_`` count all epochs.
 learning_rate_curve_ : list of float
     Learning rate of each epoch.
 best_loss_ : float or None

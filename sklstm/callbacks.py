@@ -81,7 +81,7 @@ class EpochReport:
             history = result().state.history
             score = f", validation score {history.scores[-1]:.6g}" if history.scores else ""
             print(
-                f"Epoch {len(history.losses)}: loss {history.loss:.6g}{score}, learning rate "
+                f"Epoch {history.n_epochs}: loss {history.loss:.6g}{score}, learning rate "
                 f"{history.rates[-1]:.6g}, {time.perf_counter() - self.started:.3f} s"
             )
         if self.context is None:

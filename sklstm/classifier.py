@@ -187,6 +187,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     ) -> Self:
         """Go through the given samples once, from where the last call ended.
 
+        The time of a call does not depend on the number of calls before. If a call fails, the
+        estimator is as it was. The curves, such as ``loss_curve_``, keep the last 10,000 epochs.
+
         Parameters
         ----------
         X : array-like or list of array-like

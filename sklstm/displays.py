@@ -43,6 +43,8 @@ class LossCurveDisplay:
         Validation score after each epoch.
     best_iter : int, default=None
         The epoch, counted from 1, whose weights were kept.
+    first_epoch : int, default=1
+        Number of the epoch that the curves begin with.
     estimator_name : str, default=None
         Title of the plot.
 
@@ -78,11 +80,13 @@ class LossCurveDisplay:
         *,
         validation_scores: ArrayLike | None = None,
         best_iter: int | None = None,
+        first_epoch: int = 1,
         estimator_name: str | None = None,
     ) -> None:
         self.loss_curve = loss_curve
         self.validation_scores = validation_scores
         self.best_iter = best_iter
+        self.first_epoch = first_epoch
         self.estimator_name = estimator_name
 
     @classmethod
@@ -119,6 +123,7 @@ class LossCurveDisplay:
             estimator.loss_curve_,
             validation_scores=getattr(estimator, "validation_scores_", None),
             best_iter=getattr(estimator, "best_iter_", None),
+            first_epoch=estimator.n_iter_ - len(estimator.loss_curve_) + 1,
             estimator_name=type(estimator).__name__ if name is None else name,
         )
         return display.plot(ax=ax, **line_kw)
@@ -142,7 +147,7 @@ class LossCurveDisplay:
         """
         self.ax_ = _new_axes(ax)
         self.figure_ = self.ax_.figure
-        epochs = np.arange(1, len(np.asarray(self.loss_curve)) + 1)
+        epochs = self.first_epoch + np.arange(len(np.asarray(self.loss_curve)))
         (self.line_,) = self.ax_.plot(
             epochs, self.loss_curve, **{"label": "training loss", **line_kw}
         )

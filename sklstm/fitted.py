@@ -109,7 +109,7 @@ class FittedAttributes:
     @property
     def n_iter_(self) -> int:
         """Epochs of training."""
-        return len(self._history.losses)
+        return self._history.n_epochs
 
     @property
     def t_(self) -> int:
@@ -123,12 +123,12 @@ class FittedAttributes:
 
     @property
     def loss_curve_(self) -> list[float]:
-        """The loss of each epoch."""
+        """The loss of each epoch; of epochs before the last call, of the last 10,000."""
         return self._history.losses
 
     @property
     def learning_rate_curve_(self) -> list[float]:
-        """The learning rate of each epoch."""
+        """The learning rate of each epoch in ``loss_curve_``."""
         return self._history.rates
 
     @property

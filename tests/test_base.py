@@ -25,6 +25,7 @@ from support.reference_lstm import categorical_cross_entropy, objective, squared
 from threadpoolctl import threadpool_limits
 
 from sklstm import LSTMClassifier, LSTMRegressor
+from sklstm.nn import training
 from sklstm.nn.network import Network
 from sklstm.nn.training import Trainer
 
@@ -405,6 +406,19 @@ def test_partial_fits_equal_the_epochs_of_a_fit(cls, X, y):
         assert parts.n_iter_ == len(parts.loss_curve_) == k
     assert_same_fit(parts, whole)
     assert parts.best_loss_ == whole.best_loss_
+
+
+def test_many_partial_fits_keep_the_last_epochs_in_the_curves(cls, X, y, monkeypatch):
+    monkeypatch.setattr(training, "_N_EPOCHS_KEPT", 3)
+    whole, parts, sizes = quick(cls, max_iter=8).fit(X, y), quick(cls), []
+    for _ in range(8):
+        sizes.append(len(pickle.dumps(partial_fit(parts, X, y))))
+    assert parts.loss_curve_ == whole.loss_curve_[-4:]
+    assert parts.learning_rate_curve_ == whole.learning_rate_curve_[-4:]
+    assert (parts.n_iter_, parts.t_, parts.best_loss_) == (8, whole.t_, whole.best_loss_)
+    for ours, theirs in zip(parts.coefs_, whole.coefs_, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert sizes[-1] < sizes[3] + 20
 
 
 def test_a_pickle_contains_the_state_of_the_optimizer(cls, X, y):

@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklstm import ForecastDisplay, LossCurveDisplay, LSTMClassifier, LSTMRegressor, SlidingWindow
+from sklstm.nn import training
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -48,6 +49,15 @@ def test_a_loss_curve_display_draws_the_validation_score_and_the_best_epoch():
     assert set(display.best_line_.get_xdata()) == {model.best_iter_}
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert labels == ["training loss", "validation score", "best epoch"]
+
+
+def test_a_loss_curve_display_counts_the_epochs_that_are_no_longer_in_the_curve(monkeypatch):
+    monkeypatch.setattr(training, "_N_EPOCHS_KEPT", 2)
+    model = LSTMRegressor(2, random_state=0)
+    for _ in range(5):
+        model.partial_fit(X, X[:, -1, 0])
+    epochs, _ = LossCurveDisplay.from_estimator(model).line_.get_data()
+    np.testing.assert_array_equal(epochs, [3, 4, 5])
 
 
 def test_a_loss_curve_display_uses_the_given_axes_and_keywords():

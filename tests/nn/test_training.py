@@ -13,6 +13,7 @@ from sklstm.nn.network import Network, Workspace
 from sklstm.nn.sequences import DenseSequences
 from sklstm.nn.threads import ThreadPool
 from sklstm.nn.training import (
+    _N_EPOCHS_KEPT,
     History,
     Progress,
     Settings,
@@ -120,6 +121,29 @@ def test_another_call_copies_the_history_and_fills_missing_scores_with_nan():
     assert (continued.best_epoch, continued.n_samples) == (3, 60)
     assert history == History([3.0, 2.0], [0.1, 0.1], None, 40)
     assert continued.begin_call(has_validation=False).scores is None
+
+
+@pytest.mark.parametrize("has_validation", [False, True])
+def test_another_call_keeps_only_the_last_epochs_in_the_curves(has_validation):
+    n = _N_EPOCHS_KEPT
+    history = History()
+    for n_epochs in (n + 5, 2, 1):
+        history = history.begin_call(has_validation=has_validation)
+        for _ in range(n_epochs):
+            history.record(history.n_epochs, rate=2 * history.n_epochs, n_samples=20)
+            if has_validation:
+                history.record_score(history.n_epochs, is_best=True)
+    expected = range(7, n + 8)
+    assert history.losses == [*expected]
+    assert history.rates == [2 * epoch for epoch in expected]
+    assert history.n_epochs == n + 8
+    assert history.n_samples == 20 * (n + 8)
+    assert history.loss == n + 7
+    if has_validation:
+        assert history.scores == [epoch + 1 for epoch in expected]
+        assert history.best_epoch == n + 8
+    else:
+        assert history.best_loss == 0
 
 
 def test_a_restarted_state_has_new_progress_and_the_same_optimizer():
