@@ -1,11 +1,11 @@
 """Configuration of the documentation, see ``make docs``."""
 
-import re
-from typing import Any
-
-from sphinx.application import Sphinx
+import sys
+from pathlib import Path
 
 import sklstm
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "sklstm"
 author = "The sklstm developers"
@@ -13,16 +13,19 @@ copyright = f"2026, {author}"
 release = version = sklstm.__version__
 
 extensions = [
+    "math_pictures",
     "myst_parser",
     "numpydoc",
+    "other_docs",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
+nitpicky = True  # a name that leads nowhere is a warning, and so an error
+html_math_renderer = "pictures"
 
 autodoc_typehints = "none"  # the docstrings say more
 autodoc_member_order = "groupwise"
@@ -33,10 +36,12 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "filename_pattern": "/plot_",
     "ignore_pattern": "^demo",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.ByInterest",
     "download_all_examples": False,
     "write_computation_times": False,
 }
+
+toc_object_entries_show_parents = "hide"  # "fit()", for which there is room
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"sklstm {release}"
@@ -48,17 +53,7 @@ html_theme_options = {
 }
 # Pages that are no part of a section have nothing to show in the left sidebar.
 html_sidebars = {page: [] for page in ("accuracy", "how_it_works", "index", "speed")}
+html_static_path = ["_static"]
+html_css_files = ["sklstm.css"]
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
-
-
-def drop_labels_of_sklearn(
-    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
-) -> None:
-    """Make plain text of what inherited docstrings refer to in scikit-learn's own guide."""
-    if getattr(obj, "__module__", "").startswith("sklearn."):
-        text = "\n".join(lines)
-        lines[:] = re.sub(r":(?:ref|term):`([^`<]+?)(?:\s*<[^`]*>)?`", r"\1", text).split("\n")
-
-
-def setup(app: Sphinx) -> None:
-    app.connect("autodoc-process-docstring", drop_labels_of_sklearn)

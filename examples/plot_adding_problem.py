@@ -7,7 +7,8 @@ Two of a hundred numbers are marked, anywhere in the sequence, and the target is
 network must remember the first marked number until the second one, and ignore all others. The LSTM
 was invented for such tasks, and the adding problem is one of those in the original paper [1]_.
 
-.. [1] S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997.
+.. [1] Sepp Hochreiter and Jürgen Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
+   1997.
 """
 
 import matplotlib.pyplot as plt

@@ -10,7 +10,8 @@ interval with a set of calibration rows.
 
 .. [1] J. Lei, M. G'Sell, A. Rinaldo, R. J. Tibshirani and L. Wasserman, "Distribution-Free
    Predictive Inference for Regression", JASA 113(523), 2018.
-.. [2] Y. Romano, E. Patterson and E. Candès, "Conformalized Quantile Regression", NeurIPS 2019.
+.. [2] Yaniv Romano, Evan Patterson and Emmanuel Candès, "Conformalized Quantile Regression",
+   NeurIPS 2019.
 """
 
 import matplotlib.pyplot as plt

@@ -11,7 +11,9 @@ __all__ = ["glorot_uniform", "lstm_biases", "orthogonal"]
 def glorot_uniform(
     rng: np.random.RandomState, n_outputs: int, n_inputs: int
 ) -> NDArray[np.float64]:
-    """Draw uniform weights of variance 2 / (fan_in + fan_out) [1]_.
+    """Draw uniform weights of variance 2 / (fan_in + fan_out).
+
+    This is the initialisation of Glorot and Bengio [1]_.
 
     Parameters
     ----------
@@ -35,7 +37,9 @@ def glorot_uniform(
 
 
 def orthogonal(rng: np.random.RandomState, n_rows: int, n_columns: int) -> NDArray[np.float64]:
-    """Draw a matrix with orthonormal columns, uniformly among all such matrices [1]_.
+    """Draw a matrix with orthonormal columns, uniformly among all such matrices.
+
+    Such weights keep the length of a state from one step to the next [1]_.
 
     Parameters
     ----------
@@ -61,7 +65,9 @@ def orthogonal(rng: np.random.RandomState, n_rows: int, n_columns: int) -> NDArr
 
 
 def lstm_biases(n_units: int) -> NDArray[np.float64]:
-    """Return zero biases, except ones for the forget gate, so that a new network remembers [1]_.
+    """Return zero biases, except ones for the forget gate, so that a new network remembers.
+
+    An LSTM that forgets from the start learns long dependencies more slowly [1]_.
 
     Parameters
     ----------

@@ -100,7 +100,9 @@ class Huber(_IdentityLink):
 
 
 class PinballLoss(_IdentityLink):
-    """Pinball loss, averaged over outputs; it is least at a quantile [1]_.
+    """Pinball loss, averaged over outputs; it is least at a quantile.
+
+    It is the loss of quantile regression [1]_.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ class PinballLoss(_IdentityLink):
 
     References
     ----------
-    .. [1] R. Koenker and G. Bassett, "Regression Quantiles", Econometrica 46(1), 1978.
+    .. [1] Roger Koenker and Gilbert Bassett, "Regression Quantiles", Econometrica 46(1), 1978.
     """
 
     def __init__(self, quantile: float) -> None:

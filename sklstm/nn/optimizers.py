@@ -12,7 +12,9 @@ __all__ = ["Adam", "clip_by_global_norm"]
 
 
 class Adam:
-    """Adam, adaptive moment estimation, as in Algorithm 1 of the paper [1]_.
+    """Adam, adaptive moment estimation, for stochastic gradients.
+
+    This is Algorithm 1 of the paper [1]_.
 
     Parameters
     ----------
@@ -101,7 +103,9 @@ class Adam:
 
 
 def clip_by_global_norm(gradient: Floats, max_norm: float | None) -> float:
-    """Scale a gradient down, in place, if its Euclidean norm exceeds a bound [1]_.
+    """Scale a gradient down, in place, if its Euclidean norm exceeds a bound.
+
+    So one large gradient does not destroy what has been learned [1]_.
 
     Parameters
     ----------
