@@ -35,10 +35,12 @@ test-oldest: .venv-oldest/.test-installed ## Run the tests with the oldest NumPy
 test-interop: .venv-interop/.interop-installed ## Run the tests with other libraries: Keras, PyTorch, ONNX, Dask, MLflow, ...
 	$(ONE_BLAS_THREAD) .venv-interop/bin/python -m pytest -n 2 --dist loadfile tests/interop
 
-lint: .venv/.lint-installed ## Check format, style, types and the direction of imports
+lint: .venv/.lint-installed ## Check format, style, spelling, types and the direction of imports
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
+	.venv/bin/codespell
 	.venv/bin/mypy
+	.venv/bin/basedpyright --pythonpath .venv/bin/python
 	.venv/bin/lint-imports
 
 format: .venv/.lint-installed ## Format the code and mend what ruff can mend

@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Any
 from sklstm._version import __version__
 
 if TYPE_CHECKING:  # for type checkers, which do not follow the table
+    from sklstm import datasets as datasets
+    from sklstm import interop as interop
+    from sklstm import nn as nn
+    from sklstm import runtime as runtime
     from sklstm.classifier import LSTMClassifier as LSTMClassifier
     from sklstm.displays import ForecastDisplay as ForecastDisplay
     from sklstm.displays import LossCurveDisplay as LossCurveDisplay
@@ -32,12 +36,14 @@ _SUBPACKAGES = ("datasets", "interop", "nn", "runtime")
 __all__ = ["__version__", *_PUBLIC]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
-    if name in _SUBPACKAGES:
-        return importlib.import_module(f"sklstm.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # for type checkers there are no other names
+
+    def __getattr__(name: str) -> Any:
+        if name in _PUBLIC:
+            return getattr(importlib.import_module(_PUBLIC[name]), name)
+        if name in _SUBPACKAGES:
+            return importlib.import_module(f"sklstm.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import StrOptions
@@ -115,10 +116,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     def __init__(
         self,
-        hidden_layer_sizes: int | tuple[int, ...] = (32,),
+        hidden_layer_sizes: int | Sequence[int] = (32,),
         *,
         bidirectional: bool = False,
-        pooling: str | tuple[str, ...] = "auto",
+        pooling: str | Sequence[str] = "auto",
         linear_skip: int | str = 0,
         train_on: str = "windows",
         dropout: float = 0.0,
@@ -132,7 +133,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         shuffle: bool = True,
         max_grad_norm: float | None = 1.0,
         tol: float = 1e-4,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: float = 10,
         early_stopping: bool | str = False,
         validation_fraction: float = 0.1,
         validation_split: str = "random",
@@ -141,8 +142,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         timesteps: int | None = None,
-        dtype: Any = None,
-        random_state: Any = None,
+        dtype: DTypeLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: bool | int = False,
         warm_start: bool = False,
     ) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from sklstm.nn.head import POOLINGS
@@ -105,10 +107,10 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
     @abstractmethod
     def __init__(
         self,
-        hidden_layer_sizes: int | tuple[int, ...],
+        hidden_layer_sizes: int | Sequence[int],
         *,
         bidirectional: bool,
-        pooling: str | tuple[str, ...],
+        pooling: str | Sequence[str],
         linear_skip: int | str,
         train_on: str,
         dropout: float,
@@ -121,7 +123,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         shuffle: bool,
         max_grad_norm: float | None,
         tol: float,
-        n_iter_no_change: int,
+        n_iter_no_change: float,
         early_stopping: bool | str,
         validation_fraction: float,
         validation_split: str,
@@ -130,8 +132,8 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         beta_2: float,
         epsilon: float,
         timesteps: int | None,
-        dtype: Any,
-        random_state: Any,
+        dtype: DTypeLike | None,
+        random_state: int | np.random.RandomState | None,
         verbose: bool | int,
         warm_start: bool,
     ) -> None:

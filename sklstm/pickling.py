@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import sklearn.utils.metaestimators
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
 from sklstm._version import __version__
 
-__all__ = ["OtherVersionWarning", "VersionedEstimator"]
+__all__ = ["OtherVersionWarning", "VersionedEstimator", "available_if"]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class OtherVersionWarning(InconsistentVersionWarning):
@@ -57,3 +61,19 @@ class VersionedEstimator(BaseEstimator):
         if made_by != __version__:
             warnings.warn(OtherVersionWarning(type(self).__name__, made_by), stacklevel=2)
         super().__setstate__(state)
+
+
+def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
+    """Return the decorator of scikit-learn, but with types, so that editors show the signature.
+
+    Parameters
+    ----------
+    check : callable
+        Says of an estimator whether it has the method.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
+    return sklearn.utils.metaestimators.available_if(check)

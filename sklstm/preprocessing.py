@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,6 @@ from sklearn import config_context
 from sklearn.base import TransformerMixin, clone
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _get_feature_names, _num_features, check_is_fitted
 
 from sklstm.frames import (
@@ -24,7 +23,7 @@ from sklstm.frames import (
     stack_frames,
 )
 from sklstm.nn.windows import Windows
-from sklstm.pickling import VersionedEstimator
+from sklstm.pickling import VersionedEstimator, available_if
 
 __all__ = ["TimestepTransformer"]
 
@@ -108,7 +107,7 @@ class TimestepTransformer(
     def __init__(self, transformer: Any) -> None:
         self.transformer = transformer
 
-    def fit(self, X: Any, y: Any = None) -> TimestepTransformer:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Fit a clone of the transformer on the time steps.
 
         Parameters
@@ -128,8 +127,8 @@ class TimestepTransformer(
         self._learn("fit", X, y)
         return self
 
-    @available_if(_inner_has("partial_fit"))  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any = None) -> TimestepTransformer:
+    @available_if(_inner_has("partial_fit"))
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Continue to fit the transformer. Only available if it has ``partial_fit``.
 
         Parameters
@@ -184,7 +183,7 @@ class TimestepTransformer(
         check_is_fitted(self)
         return self._apply("transform", X, *self._expected(), self._no_steps)
 
-    @available_if(_inner_has("inverse_transform"))  # type: ignore[untyped-decorator]
+    @available_if(_inner_has("inverse_transform"))
     def inverse_transform(self, X: Any) -> Any:
         """Undo the transformation. Only available if the transformer has ``inverse_transform``.
 
@@ -203,7 +202,7 @@ class TimestepTransformer(
         no_steps = np.empty((0, self.n_features_in_))
         return self._apply("inverse_transform", X, n_outputs, None, no_steps)
 
-    @available_if(_inner_has("get_feature_names_out"))  # type: ignore[untyped-decorator]
+    @available_if(_inner_has("get_feature_names_out"))
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Return the names of the output features of a time step, or of the output columns.
 

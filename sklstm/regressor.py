@@ -9,7 +9,7 @@ from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, d2_tweedie_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -183,10 +183,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     def __init__(
         self,
-        hidden_layer_sizes: int | tuple[int, ...] = (32,),
+        hidden_layer_sizes: int | Sequence[int] = (32,),
         *,
         bidirectional: bool = False,
-        pooling: str | tuple[str, ...] = "auto",
+        pooling: str | Sequence[str] = "auto",
         linear_skip: int | str = "auto",
         train_on: str = "windows",
         dropout: float = 0.0,
@@ -202,7 +202,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         shuffle: bool = True,
         max_grad_norm: float | None = 1.0,
         tol: float = 1e-4,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: float = 10,
         early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         validation_split: str = "last",
@@ -211,8 +211,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         timesteps: int | None = None,
-        dtype: Any = None,
-        random_state: Any = None,
+        dtype: DTypeLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
         verbose: bool | int = False,
         warm_start: bool = False,
     ) -> None:

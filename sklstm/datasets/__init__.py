@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,7 +15,11 @@ __all__ = ["load_airline", "load_sunspots"]
 _DATA_MODULE = "sklstm.datasets.data"
 
 
-def load_airline(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
+@overload
+def load_airline(*, return_X_y: Literal[False] = False, as_frame: bool = False) -> Bunch: ...
+@overload
+def load_airline(*, return_X_y: Literal[True], as_frame: bool = False) -> tuple[Any, Any]: ...
+def load_airline(*, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple[Any, Any]:
     """Load the monthly totals of international airline passengers, 1949 to 1960.
 
     ==============   ========================
@@ -104,7 +108,11 @@ def load_airline(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
     )
 
 
-def load_sunspots(*, return_X_y: bool = False, as_frame: bool = False) -> Any:
+@overload
+def load_sunspots(*, return_X_y: Literal[False] = False, as_frame: bool = False) -> Bunch: ...
+@overload
+def load_sunspots(*, return_X_y: Literal[True], as_frame: bool = False) -> tuple[Any, Any]: ...
+def load_sunspots(*, return_X_y: bool = False, as_frame: bool = False) -> Bunch | tuple[Any, Any]:
     """Load the yearly mean sunspot numbers, 1700 to 2008.
 
     ==============   ========================
@@ -194,7 +202,7 @@ def _load(
     index_dtype: DTypeLike,
     return_X_y: bool,
     as_frame: bool,
-) -> Any:
+) -> Bunch | tuple[Any, Any]:
     """Read a file of an index and one column, and return it in the format of scikit-learn."""
     folder = files(_DATA_MODULE)
     with (folder / f"{name}.csv").open(encoding="utf-8") as lines:

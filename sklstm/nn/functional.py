@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, overload
+
 import numpy as np
 
 from sklstm.nn.cell import Floats
@@ -11,6 +13,30 @@ from sklstm.nn.packing import Packing
 __all__ = ["lstm"]
 
 
+@overload
+def lstm(
+    x: Floats,
+    W_x: Floats,
+    W_h: Floats,
+    b: Floats,
+    *,
+    initial_state: tuple[Floats, Floats] | None = None,
+    return_sequences: bool = False,
+    return_state: Literal[False] = False,
+    time_major: bool = False,
+) -> Floats: ...
+@overload
+def lstm(
+    x: Floats,
+    W_x: Floats,
+    W_h: Floats,
+    b: Floats,
+    *,
+    initial_state: tuple[Floats, Floats] | None = None,
+    return_sequences: bool = False,
+    return_state: Literal[True],
+    time_major: bool = False,
+) -> tuple[Floats, Floats, Floats]: ...
 def lstm(
     x: Floats,
     W_x: Floats,

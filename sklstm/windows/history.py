@@ -25,7 +25,7 @@ _TOLERANCE_IF_CONSTANT = 1e-6
 
 @dataclass(frozen=True)
 class _Fingerprints:
-    """A number for each row of ``fit``, which recognizes it up to rounding.
+    """A number for each row of ``fit``, which recognises it up to rounding.
 
     Earlier steps of a pipeline may round differently from call to call.
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import TransformerMixin
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_feature_names_in,
     check_array,
@@ -20,7 +19,7 @@ from sklearn.utils.validation import (
 from sklstm.callbacks import CallbackSupportMixin, with_callbacks
 from sklstm.frames import check_columns_hold_numbers, check_not_masked
 from sklstm.nn.windows import Windows
-from sklstm.pickling import VersionedEstimator
+from sklstm.pickling import VersionedEstimator, available_if
 from sklstm.windows.grid import checked_freq, grid_positions, is_time, step_name
 from sklstm.windows.history import History, RowsBySeries
 from sklstm.windows.index import check_increasing, index_of, warn_about_order
@@ -194,7 +193,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         self.group_column = group_column
         self.flatten = flatten
 
-    def fit(self, X: ArrayLike, y: Any = None) -> SlidingWindow:
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Check the parameters and the series, and keep its last rows if they are needed.
 
         Parameters
@@ -266,7 +265,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         if is_own_row.any():
             warn_if_windows_hold_target(rows.values[:, is_own_row], y, stacklevel=stacklevel + 1)
 
-    def partial_fit(self, X: ArrayLike, y: Any = None) -> SlidingWindow:
+    def partial_fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Add rows that follow those fitted so far, to precede the rows of later calls.
 
         This may be the first call, for a stream that starts without any history. In that case,
@@ -375,7 +374,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
             self._sklearn_output_config = {"transform": transform}
         return self
 
-    @available_if(lambda self: self.flatten)  # type: ignore[untyped-decorator]
+    @available_if(lambda self: self.flatten)
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
         """Return the names of the output columns. Only available with ``flatten``.
 
