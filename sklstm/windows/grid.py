@@ -13,6 +13,8 @@ __all__ = [
     "grid_positions",
     "is_regular",
     "is_time",
+    "is_usual",
+    "numbers_of",
     "step_name",
     "usual_step",
 ]
@@ -25,10 +27,38 @@ _N_PIECES = 200  # at most, evenly spaced
 # Largest distance of a number from the grid, as a fraction of the step.
 _TOLERANCE = 1e-3
 
+_NS_PER_DAY = 86_400_000_000_000
+
 
 def is_time(labels: Any) -> bool:
     """Return whether labels are times, periods or time differences."""
     return bool(labels.dtype.kind in "Mm" or hasattr(labels, "freqstr"))
+
+
+def numbers_of(labels: Any) -> NDArray[Any]:
+    """Return labels as numbers: nanoseconds for times, units for periods."""
+    if not is_time(labels):
+        return np.asarray(labels)
+    return np.asarray((labels if _is_period(labels) else labels.as_unit("ns")).asi8)
+
+
+def is_usual(step: Any, labels: Any) -> bool:
+    """Return whether a step tells which rows are missing: most labels are no further apart.
+
+    Between events, which come at any time, there is no such step.
+
+    Parameters
+    ----------
+    step : DateOffset or number
+        The most common step of the labels.
+    labels : pandas.Index
+        Increasing numbers or times, at least two.
+    """
+    length = step
+    if is_time(labels):
+        length = step.n if _is_period(labels) else _duration(step)
+    # Steps of the calendar vary in length. A label up to half a step late is not a row later.
+    return length is None or bool(np.median(np.diff(numbers_of(labels))) < 1.5 * length)
 
 
 def is_regular(labels: Any) -> bool:
@@ -132,11 +162,10 @@ def grid_positions(labels: Any, step: Any) -> NDArray[np.intp]:
     if _is_period(labels):
         return _on_units(labels.asi8, step.n, labels, step)
     duration = _duration(step)
-    if labels.dtype.kind == "m":
-        return _on_units(labels.as_unit("ns").asi8, duration, labels, step)
-    if duration is not None and not _is_day(step):
+    has_zone = getattr(labels, "tz", None) is not None
+    if labels.dtype.kind == "m" or (duration is not None and not (_is_day(step) and has_zone)):
         # Hours and less count elapsed time, also where the clock changes.
-        return _on_units(labels.as_unit("ns").asi8, duration, labels, step)
+        return _on_units(numbers_of(labels), duration, labels, step)
     import pandas as pd
 
     # Days and more count dates: a day may have 23 or 25 hours.
@@ -144,7 +173,7 @@ def grid_positions(labels: Any, step: Any) -> NDArray[np.intp]:
     grid = pd.date_range(dates[0], dates[-1], freq=step)
     positions = grid.get_indexer(dates)
     if (positions < 0).any() and duration is not None:
-        return _on_units(labels.as_unit("ns").asi8, duration, labels, step)
+        return _on_units(numbers_of(labels), duration, labels, step)
     return _checked(positions, positions >= 0, labels, step)
 
 
@@ -203,12 +232,28 @@ def _regular_step(labels: Any) -> Any:
         return labels.freq if (np.diff(labels.asi8) == labels.freq.n).all() else None
     if (freq := getattr(labels, "freq", None)) is not None:
         return freq
-    if labels.dtype.kind == "M" and len(labels) > 2 and (step := _calendar_step(labels)):
-        return step
-    steps = np.diff(labels.to_numpy())
+    steps = np.diff(numbers_of(labels))
     first = steps[0]
     is_equal = np.allclose(steps, first) if labels.dtype.kind == "f" else (steps == first).all()
+    if labels.dtype.kind == "M" and len(labels) > 2:
+        if is_equal and (step := _short_step(int(first), labels)):
+            return step
+        if step := _calendar_step(labels):
+            return step
     return labels[1] - labels[0] if is_equal else None
+
+
+def _short_step(nanoseconds: int, labels: Any) -> Any:
+    """Return what pandas infers from times in equal distances of a day or less, else None.
+
+    pandas takes a hundred times as long, which matters for a panel of thousands of series.
+    """
+    import pandas as pd
+
+    if nanoseconds < _NS_PER_DAY:
+        return pd.tseries.frequencies.to_offset(pd.Timedelta(nanoseconds))
+    # In a zone, 24 hours are not always a day.
+    return pd.offsets.Day() if nanoseconds == _NS_PER_DAY and labels.tz is None else None
 
 
 def _calendar_step(labels: Any) -> Any:
@@ -257,7 +302,7 @@ def _duration(step: Any) -> int | None:
     import pandas as pd
 
     if _is_day(step):
-        return int(step.n) * 86_400_000_000_000
+        return int(step.n) * _NS_PER_DAY
     try:
         return int(pd.Timedelta(step).as_unit("ns").value)
     except (ValueError, TypeError):

@@ -6,13 +6,20 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from sklstm.windows.grid import grid_positions, is_regular, is_time, usual_step
+from sklstm.windows.grid import (
+    grid_positions,
+    is_regular,
+    is_time,
+    is_usual,
+    numbers_of,
+    usual_step,
+)
 
 __all__ = [
     "Position",
+    "as_times",
     "check_increasing",
     "counts_from_zero",
     "index_of",
@@ -32,7 +39,7 @@ class Position:
     fitted : ndarray of shape (n_rows,)
         Labels of the rows of ``fit``, as numbers.
     step : number, DateOffset or None
-        Usual difference from one label to the next; None if it is not known.
+        Usual difference from one label to the next; None if there is none, or if it is not known.
     is_grid : bool
         Whether every label has to lie on the grid of that step.
     """
@@ -62,7 +69,7 @@ class Position:
             Where the series stands.
         """
         step = _known_step(labels, is_panel=is_panel) if freq is None else freq
-        return cls(labels[0], labels[-1], _numbers(labels), step, freq is not None)
+        return cls(labels[0], labels[-1], numbers_of(labels), step, freq is not None)
 
     def extended(self, labels: Any, *, is_panel: bool) -> Position:
         """Make the position after more rows.
@@ -79,7 +86,9 @@ class Position:
         Position
             Where the series stands then.
         """
-        step = _known_step(labels, is_panel=is_panel) if self.step is None else self.step
+        step = self.step
+        if step is None and len(self.fitted) == 1:  # else the labels have no usual step
+            step = _known_step(labels, is_panel=is_panel)
         return replace(self, last=labels[-1], step=step)
 
     def begins(self, labels: Any) -> bool:
@@ -98,7 +107,7 @@ class Position:
         if labels[0] != self.first:
             return False
         n_common = min(len(labels), len(self.fitted))
-        is_same = _numbers(labels[:n_common]) == self.fitted[:n_common]
+        is_same = numbers_of(labels[:n_common]) == self.fitted[:n_common]
         if not is_same.all():
             other = labels[int(is_same.argmin())]
             raise ValueError(
@@ -170,6 +179,21 @@ def index_of(X: Any) -> Any:
         The index.
     """
     return X.index if hasattr(X, "iloc") else None
+
+
+def as_times(index: Any) -> Any:
+    """Return times that pyarrow holds as those of pandas, and any other index as it is.
+
+    Parameters
+    ----------
+    index : pandas.Index or None
+        An index.
+    """
+    if index is None or hasattr(index, "asi8") or index.dtype.kind not in "mM":
+        return index
+    import pandas as pd
+
+    return (pd.DatetimeIndex if index.dtype.kind == "M" else pd.TimedeltaIndex)(index)
 
 
 def is_ordered(labels: Any) -> bool:
@@ -268,15 +292,10 @@ def warn_about_order(
         warnings.warn(message, stacklevel=stacklevel + 1)
 
 
-def _numbers(labels: Any) -> NDArray[Any]:
-    """Return labels as numbers, which are equal where the labels are."""
-    if not is_time(labels):
-        return np.asarray(labels)
-    labels = labels.as_unit("ns") if labels.dtype.kind in "mM" else labels
-    return np.asarray(labels.asi8)
-
-
 def _known_step(labels: Any, *, is_panel: bool) -> Any:
     """Return the usual step; None where it has no meaning."""
     # In a panel, integers may count the rows of all series together.
-    return None if is_panel and labels.dtype.kind in "iu" else usual_step(labels)
+    if is_panel and labels.dtype.kind in "iu":
+        return None
+    step = usual_step(labels)
+    return step if len(labels) < 2 or is_usual(step, labels) else None

@@ -22,7 +22,7 @@ from sklstm.nn.windows import Windows
 from sklstm.pickling import VersionedEstimator, available_if
 from sklstm.windows.grid import checked_freq, grid_positions, is_time, step_name
 from sklstm.windows.history import History, RowsBySeries
-from sklstm.windows.index import check_increasing, index_of, warn_about_order
+from sklstm.windows.index import as_times, check_increasing, index_of, warn_about_order
 from sklstm.windows.leakage import warn_if_windows_hold_target
 from sklstm.windows.panel import (
     Member,
@@ -122,7 +122,8 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
 
     A pandas index of increasing numbers or times tells which of the two X is, separately for each
     series of a panel. It also tells how many rows are missing in between, by its most common step,
-    and these count as missing time steps. Any other rows raise an error.
+    and these count as missing time steps. An index whose labels are mostly further apart than this
+    step, such as the times of events, only tells the order. Any other rows raise an error.
 
     Without an index, or if both indexes only count from zero, the values decide. Rows that begin
     with all fitted rows have no past. Rows from the middle of the fitted ones are an error: a run
@@ -466,6 +467,7 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
         """Check X: return its features, the labels of series and the index, if there are any."""
         check_not_masked(X, "X")
         index, groups = split_index(index_of(X), self.group_column)
+        index = as_times(index)
         position = None
         if self.group_column is None or groups is not None:
             check_columns_hold_numbers(X, _IF_IT_LABELS)

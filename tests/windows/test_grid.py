@@ -83,6 +83,15 @@ def test_days_in_the_time_of_another_zone_are_24_hours():
     np.testing.assert_array_equal(grid_positions(labels, pd.offsets.Day()), np.arange(6))
 
 
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+@pytest.mark.parametrize(
+    "step", ["250ms", "90min", "h", "6h", "24h", "36h", "D", "2D", "7D", "28D"]
+)
+def test_the_step_of_times_in_equal_distances_is_that_of_pandas(step, zone):
+    times = taken(pd.date_range("2024-01-03", periods=6, freq=step, tz=zone), range(6))
+    assert usual_step(times) == pd.DatetimeIndex(times, freq="infer").freq
+
+
 @pytest.mark.parametrize(
     ("index", "freq", "message"),
     [

@@ -159,6 +159,55 @@ def test_an_irregular_index_gives_a_warning_and_tells_the_order_of_rows():
         window.transform(series[1:])
 
 
+EVENTS = 2 + np.random.RandomState(3).geometric(1 / 300, size=20).cumsum()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.Timestamp("2024-01-01") + pd.to_timedelta(EVENTS, unit="s"),
+        pd.to_timedelta(EVENTS, unit="s"),
+        pd.Index(EVENTS),
+        pd.PeriodIndex(pd.Timestamp("2024-01-01") + pd.to_timedelta(EVENTS, unit="s"), freq="s"),
+    ],
+    ids=["times", "time deltas", "integers", "periods"],
+)
+@pytest.mark.filterwarnings("ignore:The index of X is not regular")
+def test_no_row_is_missing_between_events_at_any_time(index):
+    series = frame(index)
+    window = carrying().fit(series.iloc[:12])
+    np.testing.assert_array_equal(window.transform(series.iloc[12:]), whole()[12:])
+    window.partial_fit(series.iloc[12:14])
+    np.testing.assert_array_equal(window.transform(series.iloc[14:]), whole()[14:])
+    with pytest.raises(ValueError, match="nor follow the last one"):
+        window.transform(series.iloc[11:])
+
+
+@pytest.mark.filterwarnings("ignore:The index of X is not regular")
+def test_rows_that_come_a_little_early_or_late_still_have_a_step():
+    seconds = 60 * np.arange(20) + np.random.RandomState(0).randint(-3, 4, size=20)
+    series = frame(pd.Timestamp("2024-01-01") + pd.to_timedelta(seconds, unit="s"))
+    windows = carrying().fit(series.iloc[:12]).transform(series.iloc[14:])
+    np.testing.assert_array_equal(windows, whole(with_gap(12, 14))[14:])
+
+
+@pytest.mark.parametrize(
+    ("index", "dtype"),
+    [
+        (DAYS, "timestamp[us][pyarrow]"),
+        (DAYS.tz_localize(BERLIN), f"timestamp[us, tz={BERLIN}][pyarrow]"),
+        (pd.timedelta_range("1D", periods=20), "duration[us][pyarrow]"),
+    ],
+)
+@pytest.mark.parametrize("freq", [None, "D"])
+def test_times_of_pyarrow_are_times(index, dtype, freq):
+    pytest.importorskip("pyarrow")
+    series = frame(pd.Index(pd.Series(index).astype(dtype)))
+    window = carrying(freq=freq).fit(series.iloc[:8])
+    windows = window.transform(series.iloc[11:])
+    np.testing.assert_array_equal(windows, whole(with_gap(8, 11))[11:])
+
+
 @pytest.mark.parametrize(
     "piece",
     [frame()[7:].reset_index(drop=True), SERIES[7:]],
