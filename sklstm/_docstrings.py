@@ -19,6 +19,14 @@ bidirectional : bool, default=False
     Make each layer a pair of LSTMs. The second one reads the sequence from its last step to its
     first, and the layer above reads the hidden states of both. ``hidden_layer_sizes`` counts the
     units of each LSTM.
+return_sequences : bool, default=False
+    Predict a target for each time step, and not one for each sequence. y is then of shape
+    (n_samples, n_timesteps) or (n_samples, n_timesteps, n_outputs); for sequences of different
+    lengths it is a list of arrays of shape (n_timesteps_i,) or (n_timesteps_i, n_outputs).
+    Predictions have the same form. A step whose target is NaN, or None, is not labelled: it counts
+    neither in training nor in a score, and nor does a step that is missing in X. ``sample_weight``
+    may hold a weight for each step. The loss and the scores are means over the labelled steps.
+    The output of a step depends on no later step, unless ``bidirectional``.
 dropout : float, default=0.0
     Fraction of the hidden states that training drops on their way to the layer above and to the
     head. It is drawn for each sequence of each batch and is the same at all steps of the sequence

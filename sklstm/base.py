@@ -29,6 +29,7 @@ from sklstm.nn.network import Network
 from sklstm.nn.optimizers import Adam
 from sklstm.nn.prediction import State
 from sklstm.nn.sequences import Sequences, WindowSequences
+from sklstm.nn.steps import EveryStep
 from sklstm.nn.stretches import Stretches, stretch_length
 from sklstm.nn.threads import ThreadPool, call_with_pool
 from sklstm.nn.training import (
@@ -39,7 +40,9 @@ from sklstm.nn.training import (
     ValidationSet,
     train,
 )
+from sklstm.output import SetOutputMixin
 from sklstm.parameters import LSTMParameters
+from sklstm.step_targets import check_steps, suggesting_return_sequences
 from sklstm.targets import check_weights
 from sklstm.validation import (
     check_layer_sizes,
@@ -52,16 +55,20 @@ __all__ = ["BaseLSTM", "fitted_copy"]
 
 
 class _Samples(NamedTuple):
-    """Checked samples: the sequences, y as numbers, and the weights in training and in a score."""
+    """Checked samples: the sequences, y as numbers, and the weights in training and in a score.
+
+    There is a target for each sequence, or with ``return_sequences`` for each labelled step.
+    """
 
     sequences: Sequences
-    target: NDArray[Any]  # (n_samples, n_outputs)
-    weights: Floats  # (n_samples,), class weights included
-    score_weights: Floats  # (n_samples,)
+    target: NDArray[Any]  # (n_targets, n_outputs)
+    weights: Floats  # (n_targets,), class weights included
+    score_weights: Floats  # (n_targets,)
 
 
 class BaseLSTM(
     CallbackSupportMixin,
+    SetOutputMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     FittedAttributes,
@@ -73,9 +80,9 @@ class BaseLSTM(
 
     @abstractmethod
     def _encode_target(
-        self, y: ArrayLike, classes: ArrayLike | None, n_samples: int, known: Any
+        self, y: ArrayLike, classes: ArrayLike | None, n_targets: int, known: Any
     ) -> tuple[NDArray[Any], Any]:
-        """Check y and return it as numbers of shape (n_samples, n_outputs), and its output.
+        """Check y and return it as numbers of shape (n_targets, n_outputs), and its output.
 
         The output says how numbers become y; ``known`` is that of earlier calls, or None.
         """
@@ -139,9 +146,13 @@ class BaseLSTM(
             is NaN in all features is missing and is skipped.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets: numbers for a regressor; class labels, or an indicator matrix of labels, for a
-            classifier.
+            classifier. With ``return_sequences``, targets of each time step: of shape (n_samples,
+            n_timesteps) or (n_samples, n_timesteps, n_outputs), or a list of arrays of shape
+            (n_timesteps_i,) or (n_timesteps_i, n_outputs). A step whose target is NaN or None is
+            not labelled: it does not count.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of 2 counts like the sample given twice.
+            Weights; a weight of 2 counts like the sample given twice. With ``return_sequences``,
+            there may be a weight for each time step, in the form of y.
         X_val : array-like or list of array-like, default=None
             Sequences to stop by, in the form of X, instead of a part of X. Needs
             ``early_stopping=True``. In a :class:`~sklearn.pipeline.Pipeline` with
@@ -184,7 +195,11 @@ class BaseLSTM(
         is_new = not (self.warm_start and hasattr(self, "_model"))
 
         def learn(pool: ThreadPool) -> TrainingResult:
-            samples, model, state = self._prepare(X, y, sample_weight, is_new=is_new, min_samples=2)
+            # The steps of one sequence are enough, if each has a target.
+            min_samples = 1 if self.return_sequences else 2
+            samples, model, state = self._prepare(
+                X, y, sample_weight, is_new=is_new, min_samples=min_samples
+            )
             rows, validation_rows = np.arange(len(samples.sequences)), np.arange(0)
             samples_val = None
             if not all(given is None for given in (X_val, y_val, sample_weight_val)):
@@ -300,14 +315,15 @@ class BaseLSTM(
             raise ValueError(_NO_WINDOWS.format(type=type(X).__name__, name=type(self).__name__))
         known = None
         if model is not None:
-            self._check_same_network(model.network)
+            self._check_same_form(model)
             self._check_same_link(model)
             known = model.output
-        target, output = self._encode_target(y, classes, len(sequences), known)
         dtype = self._dtype_for(sequences) if model is None else model.dtype
-        score_weights = check_weights(sample_weight, len(sequences), dtype)
+        sequences, target, output, score_weights = self._check_target(
+            sequences, y, sample_weight, classes, known, dtype
+        )
         factors = self._class_weights(target, output)
-        weights = check_weights(score_weights * factors, len(sequences), dtype)
+        weights = check_weights(score_weights * factors, len(target), dtype)
         if model is None:
             with np.errstate(all="ignore"):
                 output = self._standardized(output, target, weights)
@@ -317,6 +333,24 @@ class BaseLSTM(
             state = self._training
         self._scaled_target(model.output, target, dtype)  # raises where a value is too large
         return _Samples(sequences, target, weights, score_weights), model, state
+
+    def _check_target(
+        self,
+        sequences: Sequences,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        classes: ArrayLike | None,
+        known: Any,
+        dtype: np.dtype,
+    ) -> tuple[Sequences, NDArray[Any], Any, Floats]:
+        """Check y and the weights, of each sequence or of each step."""
+        n_targets = len(sequences)
+        if self.return_sequences:
+            sequences, y, sample_weight = check_steps(sequences, y, sample_weight)
+            n_targets = sequences.n_targets
+        with suggesting_return_sequences(sequences, y):
+            target, output = self._encode_target(y, classes, n_targets, known)
+        return sequences, target, output, check_weights(sample_weight, n_targets, dtype)
 
     def _prepare_validation(
         self, model: Model, X: Any, y: Any, sample_weight: ArrayLike | None
@@ -333,9 +367,11 @@ class BaseLSTM(
                 "use them. Set early_stopping=True."
             )
         with _about("X_val, y_val"):
-            sequences, _ = self._check_sequences(X, model, min_samples=2)
-            target, _ = self._encode_target(y, None, len(sequences), model.output)
-            weights = check_weights(sample_weight, len(sequences), model.dtype)
+            min_samples = 1 if self.return_sequences else 2
+            sequences, _ = self._check_sequences(X, model, min_samples)
+            sequences, target, _, weights = self._check_target(
+                sequences, y, sample_weight, None, model.output, model.dtype
+            )
             self._scaled_target(model.output, target, model.dtype)
         return _Samples(sequences, target, weights, weights)
 
@@ -372,6 +408,8 @@ class BaseLSTM(
     ) -> tuple[Model, LinearStart | None]:
         """Set up the head of a new model, from the samples to train on."""
         network = model.network
+        rows = samples.sequences.targets(rows)
+        validation_rows = samples.sequences.targets(validation_rows)
         if network.n_recent == 0:
             return self._plain_start(model, samples, rows), None
         n_steps = network.n_recent // network.n_features
@@ -399,7 +437,10 @@ class BaseLSTM(
         rng = np.random.RandomState(seed)
         parameters = network.initialize(rng).astype(dtype)
         optimizer = self._new_optimizer(network.n_parameters, dtype)
-        return Model(network, parameters, form, output), TrainingState(optimizer, rng)
+        model = Model(
+            network, parameters, form, output, return_sequences=bool(self.return_sequences)
+        )
+        return model, TrainingState(optimizer, rng)
 
     def _new_optimizer(self, n_parameters: int, dtype: np.dtype) -> Adam:
         betas = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
@@ -430,7 +471,8 @@ class BaseLSTM(
         """Train, and say what to do where that diverges."""
         target = self._scaled_target(model.output, samples.target, model.dtype)
         sequences, weights = samples.sequences, samples.weights
-        stretches = self._stretches(sequences, rows[weights[rows] > 0], settings.batch_size)
+        weighted = rows if isinstance(sequences, EveryStep) else rows[weights[rows] > 0]
+        stretches = self._stretches(sequences, weighted, settings.batch_size)
         data = TrainingSet(sequences, rows, target, weights, model.recent, stretches)
         try:
             return train(model, state, data, validation, settings, pool, report, start)
@@ -455,20 +497,22 @@ class BaseLSTM(
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Divide the rows into a training part and a validation part."""
         shuffle = self.validation_split == "random"
+        is_stratified = shuffle and not self.return_sequences
         rows, validation_rows = train_test_split(
             np.arange(len(samples.sequences)),
             test_size=self.validation_fraction,
             shuffle=shuffle,
             random_state=rng if shuffle else None,
-            stratify=self._stratify(samples.target, model.output) if shuffle else None,
+            stratify=self._stratify(samples.target, model.output) if is_stratified else None,
         )
         rows = rows[: max(0, len(rows) - self.validation_gap)]
-        if len(validation_rows) < 2 or not samples.score_weights[validation_rows].any():
+        scored = samples.sequences.targets(validation_rows)
+        if len(scored) < 2 or not samples.score_weights[scored].any():
             raise ValueError(
                 f"The validation set of {len(validation_rows)} sample(s) is too small or has no "
                 f"weight: increase validation_fraction (now {self.validation_fraction})."
             )
-        if not samples.weights[rows].any():
+        if not samples.weights[samples.sequences.targets(rows)].any():
             raise ValueError(
                 f"The {len(rows)} sample(s) left to train on are too few or have no weight: "
                 f"decrease validation_fraction (now {self.validation_fraction}) or validation_gap "
@@ -482,8 +526,9 @@ class BaseLSTM(
         """Return what early stopping scores: some rows of the samples, or all."""
         if rows is None:
             rows = np.arange(len(samples.sequences))
-        target = self._scaled_target(model.output, samples.target[rows], model.dtype)
-        weights = samples.score_weights[rows]
+        scored = samples.sequences.targets(rows)
+        target = self._scaled_target(model.output, samples.target[scored], model.dtype)
+        weights = samples.score_weights[scored]
         score = functools.partial(self._validation_score, model.output, target.T, weights)
         value = self._make_loss(model.output).value
 
@@ -512,7 +557,15 @@ class BaseLSTM(
             if model is self._model:  # else another thread has fitted the estimator meanwhile
                 return model, sequences
 
-    def transform(self, X: Any) -> Floats:
+    def _labelled(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None
+    ) -> tuple[NDArray[Any], NDArray[Any], ArrayLike | None]:
+        """Return y, predictions and weights of the labelled steps, as ``score`` takes them."""
+        model, sequences = self._read(X)
+        steps, y, sample_weight = check_steps(sequences, y, sample_weight)
+        return y, model.output.predict(model.raw_outputs(steps)), sample_weight
+
+    def transform(self, X: Any) -> Any:
         """Return what the LSTM gives its head for each sequence.
 
         These are features that the network has learned: for clustering, for another model, for
@@ -529,7 +582,9 @@ class BaseLSTM(
             The last hidden state of the last layer, or its mean or its maximum over the steps, as
             ``pooling`` says; several poolings side by side, in their order. Of each, with
             ``bidirectional``, first the units of the forward direction and then those of the
-            backward one. Zero for a sequence without steps.
+            backward one. Zero for a sequence without steps. With ``return_sequences``, the hidden
+            state of each step, of shape (n_samples, n_timesteps, n_units) or a list of arrays of
+            shape (n_timesteps_i, n_units).
 
         Examples
         --------
@@ -545,6 +600,23 @@ class BaseLSTM(
         """
         model, sequences = self._read(X)
         return model.transform(sequences)
+
+    @available_if(lambda self: not self.return_sequences)
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
+        """Return the names of the features. Not available with ``return_sequences``.
+
+        Parameters
+        ----------
+        input_features : None
+            Not used.
+
+        Returns
+        -------
+        ndarray of str of shape (n_units,)
+            The name of the class in lower case, and a number.
+        """
+        names: NDArray[Any] = super().get_feature_names_out(input_features)
+        return names
 
     @property
     def _n_features_out(self) -> int:

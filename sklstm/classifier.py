@@ -37,13 +37,15 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     pooling : {"auto", "last", "mean", "max"} or tuple of these, default="auto"
         What the head reads of the hidden states of the last layer: the last one, their mean or
         their maximum over the steps that are not missing, or several of these side by side. "auto"
-        is ``("last", "mean", "max")``, and "last" with ``train_on="series"``.
+        is ``("last", "mean", "max")``, and "last" with ``train_on="series"`` or
+        ``return_sequences``.
     linear_skip : int or "auto", default=0
         Number of time steps, counted from the end of a sequence, that the head also reads
         directly: a linear part beside the LSTM [4]_, which helps where curves are aligned in time
         and hurts where their phase is random. It starts at zero and is trained with a third of the
         learning rate. A step that is missing or absent counts as the mean of the training samples.
-        "auto" is all steps, as long as there are at most 512 columns and two samples for each.
+        "auto" is all steps, as long as there are at most 512 columns and two samples for each; with
+        ``return_sequences`` the last sixth of the steps up to each step.
     %(train_on)
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of the classes, which multiply the sample weights. A dict {class: weight} gives 1
@@ -119,6 +121,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         hidden_layer_sizes: int | Sequence[int] = (32,),
         *,
         bidirectional: bool = False,
+        return_sequences: bool = False,
         pooling: str | Sequence[str] = "auto",
         linear_skip: int | str = 0,
         train_on: str = "windows",
@@ -150,6 +153,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         super().__init__(
             hidden_layer_sizes,
             bidirectional=bidirectional,
+            return_sequences=return_sequences,
             pooling=pooling,
             linear_skip=linear_skip,
             train_on=train_on,
@@ -209,7 +213,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self : object
             The estimator.
         """
-        if classes is None and not hasattr(self, "classes_") and not is_indicator(y):
+        if classes is None and not hasattr(self, "classes_") and not self._is_indicator(y):
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if isinstance(self.class_weight, str):
             raise ValueError(
@@ -220,7 +224,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self._partial_fit(X, y, sample_weight, classes)
         return self
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any) -> Any:
         """Predict class labels.
 
         Parameters
@@ -233,12 +237,14 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             The most probable class of each sample; for multilabel targets an indicator matrix of
-            the labels with a probability above one half.
+            the labels with a probability above one half. With ``return_sequences``, predictions
+            for each time step: in place of n_samples, the shape has n_samples and n_timesteps;
+            for a list of sequences it is a list of arrays.
         """
         model, sequences = self._read(X)
         return model.predict(sequences)
 
-    def predict_proba(self, X: Any) -> NDArray[np.floating]:
+    def predict_proba(self, X: Any) -> Any:
         """Predict probabilities.
 
         Parameters
@@ -250,12 +256,12 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         -------
         ndarray of shape (n_samples, n_classes)
             Probability of each class, in the order of ``classes_``; for multilabel targets of
-            each label.
+            each label. With ``return_sequences``, for each time step, see ``predict``.
         """
         model, sequences = self._read(X)
         return model.predict_proba(sequences)
 
-    def predict_log_proba(self, X: Any) -> NDArray[np.floating]:
+    def predict_log_proba(self, X: Any) -> Any:
         """Predict the logarithm of probabilities, precise where they are close to zero.
 
         Parameters
@@ -271,15 +277,42 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         model, sequences = self._read(X)
         return model.predict_log_proba(sequences)
 
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : array-like or list of array-like
+            Sequences, as for ``predict``.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True labels; with ``return_sequences`` of each time step, as for ``fit``.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; with ``return_sequences`` there may be one for each time step.
+
+        Returns
+        -------
+        float
+            The fraction of samples, or of labelled time steps, with the right class; for multilabel
+            targets, with all labels right.
+        """
+        if not self.__sklstm_model__().return_sequences:
+            return super().score(X, y, sample_weight)
+        y, y_pred, sample_weight = self._labelled(X, y, sample_weight)
+        return accuracy_score(y, y_pred, sample_weight=sample_weight)
+
     @property
     def classes_(self) -> NDArray[Any]:
         """Class labels."""
         return self._fitted("_model").output.classes
 
+    def _is_indicator(self, y: Any) -> bool:
+        """Return whether y is an indicator matrix, or holds one for each sequence."""
+        return np.ndim(y[0]) == 2 if self.return_sequences and len(y) else is_indicator(y)
+
     def _encode_target(
-        self, y: Any, classes: ArrayLike | None, n_samples: int, known: ClassOutput | None
+        self, y: Any, classes: ArrayLike | None, n_targets: int, known: ClassOutput | None
     ) -> tuple[NDArray[Any], ClassOutput]:
-        return check_class_target(y, classes, n_samples, known=known, estimator=self)
+        return check_class_target(y, classes, n_targets, known=known, estimator=self)
 
     def _class_weights(self, target: NDArray[Any], output: ClassOutput) -> Floats | float:
         return check_class_weight(self.class_weight, target, output)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "are_missing",
     "check_columns_hold_numbers",
     "check_not_masked",
     "check_same_columns",
@@ -186,11 +187,16 @@ def is_missing(rows: Any) -> NDArray[np.bool_]:
             values = column.fill_nan(None) if column.dtype.is_float() else column
             is_gone &= values.is_null().to_numpy()
         return is_gone
-    if rows.dtype.kind == "O":
-        return np.asarray(_is_missing_object(rows).astype(bool).all(axis=-1))
-    if rows.dtype.kind not in "fc":
-        return np.zeros(rows.shape[:-1], bool)
-    return np.asarray(np.isnan(rows).all(axis=-1))
+    return np.asarray(are_missing(rows).all(axis=-1))
+
+
+def are_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return for each element of an array whether it is missing: NaN, None or null."""
+    if values.dtype.kind == "O":
+        return np.asarray(_is_missing_object(values).astype(bool))
+    if values.dtype.kind not in "fc":
+        return np.zeros(values.shape, bool)
+    return np.asarray(np.isnan(values))
 
 
 def _is_missing_element(value: Any) -> bool:

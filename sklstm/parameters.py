@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from sklstm.nn.head import POOLINGS
 from sklstm.nn.losses import Loss
-from sklstm.nn.network import Network
+from sklstm.nn.model import Model
 from sklstm.nn.sequences import Sequences
 from sklstm.nn.training import Settings
 from sklstm.pickling import VersionedEstimator
@@ -59,6 +59,12 @@ MAX_LINEAR_COLUMNS = 512
 MIN_LINEAR_COLUMNS = 16
 
 
+# With return_sequences, the most steps before its own that linear_skip="auto" reads at a step, as a
+# fraction of the steps of a sequence. So many of the first steps have too few before them, and the
+# ridge leaves out no more than a sixth.
+MOST_STEPS_BEFORE = 1 / 6
+
+
 class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
     """An estimator with the parameters of an LSTM; ``__init__`` only assigns them."""
 
@@ -68,6 +74,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": [Interval(Integral, 1, None, closed="left"), "array-like"],
         "bidirectional": ["boolean"],
+        "return_sequences": ["boolean"],
         "pooling": [StrOptions({"auto", *POOLINGS}), tuple, list],
         "linear_skip": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "train_on": [StrOptions({"windows", "series"})],
@@ -110,6 +117,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         hidden_layer_sizes: int | Sequence[int],
         *,
         bidirectional: bool,
+        return_sequences: bool,
         pooling: str | Sequence[str],
         linear_skip: int | str,
         train_on: str,
@@ -139,6 +147,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.bidirectional = bidirectional
+        self.return_sequences = return_sequences
         self.pooling = pooling
         self.linear_skip = linear_skip
         self.train_on = train_on
@@ -171,7 +180,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
     def _check_parameters(self) -> None:
         """Check each parameter, and that they agree with each other."""
         self._validate_params()
-        self._checked_pooling()
+        self._check_return_sequences()
         self._check_train_on()
         if self.early_stopping and self.validation_gap > 0 and self.validation_split == "random":
             raise ValueError(
@@ -194,7 +203,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
     def _checked_pooling(self) -> tuple[str, ...]:
         """Check ``pooling`` and return it as a tuple."""
         if self.pooling == "auto":
-            return ("last",) if self.train_on == "series" else self._AUTO_POOLING
+            return self._AUTO_POOLING if self._reads_end_of_sequences else ("last",)
         names = (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
         if not names or any(name not in POOLINGS for name in names) or len(set(names)) < len(names):
             raise ValueError(
@@ -202,6 +211,28 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
                 f"these without repetition, got {self.pooling!r}."
             )
         return names
+
+    @property
+    def _reads_end_of_sequences(self) -> bool:
+        """Whether the head reads each sequence once, and not at many of its steps."""
+        return not self.return_sequences and self.train_on == "windows"
+
+    def _check_return_sequences(self) -> None:
+        """Refuse options that say something else than an output for each step."""
+        pooling = self._checked_pooling()
+        if not self.return_sequences:
+            return
+        if pooling != ("last",):
+            raise ValueError(
+                f"return_sequences=True needs pooling='last' or 'auto', got {self.pooling!r}. The "
+                "output of a time step is made from the hidden state of that step."
+            )
+        if self.train_on == "series":
+            raise ValueError(
+                "return_sequences=True and train_on='series' do not go together: one asks for a "
+                "target at each step of each sequence, the other for one target for each window. "
+                "Use train_on='windows'."
+            )
 
     def _check_train_on(self) -> None:
         """Refuse options with which the output for a row would depend on its stretch."""
@@ -230,7 +261,10 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         n_columns = int(min(MAX_LINEAR_COLUMNS, total_weight // 2))
         if n_columns < MIN_LINEAR_COLUMNS:
             return 0
-        return min(sequences.n_timesteps, n_columns // sequences.n_features)
+        n_steps = sequences.n_timesteps
+        if self.return_sequences:
+            n_steps = 1 + int(n_steps * MOST_STEPS_BEFORE)
+        return min(n_steps, n_columns // sequences.n_features)
 
     def _n_in_batch(self, n_samples: int, window_size: int) -> int:
         if self.batch_size != "auto":
@@ -243,10 +277,11 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
         power = 1 << max(0, (n_samples // 8).bit_length() - 1)
         return min(max(power, MIN_BATCH_SIZE), MAX_BATCH_SIZE)
 
-    def _check_same_network(self, network: Network) -> None:
-        """Refuse to continue training with a network of another form."""
+    def _check_same_form(self, model: Model) -> None:
+        """Refuse to continue training a model of another form."""
+        network = model.network
         n_steps = network.n_recent // network.n_features
-        is_free = self.pooling == "auto" and self.train_on != "series"
+        is_free = self.pooling == "auto" and self._reads_end_of_sequences
         for name, now, before in (
             (
                 "hidden_layer_sizes",
@@ -254,6 +289,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
                 network.hidden_layer_sizes,
             ),
             ("bidirectional", bool(self.bidirectional), network.bidirectional),
+            ("return_sequences", bool(self.return_sequences), model.return_sequences),
             (
                 "pooling",
                 network.pooling if is_free else self._checked_pooling(),

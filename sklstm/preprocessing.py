@@ -23,6 +23,7 @@ from sklstm.frames import (
     stack_frames,
 )
 from sklstm.nn.windows import Windows
+from sklstm.output import SetOutputMixin
 from sklstm.pickling import VersionedEstimator, available_if
 
 __all__ = ["TimestepTransformer"]
@@ -34,6 +35,7 @@ def _inner_has(name: str) -> Callable[[TimestepTransformer], bool]:
 
 
 class TimestepTransformer(
+    SetOutputMixin,
     TransformerMixin,
     VersionedEstimator,
     auto_wrap_output_keys=None,  # type: ignore[call-arg]
@@ -218,24 +220,6 @@ class TimestepTransformer(
         """
         check_is_fitted(self)
         return self.transformer_.get_feature_names_out(input_features)
-
-    def set_output(self, *, transform: str | None = None) -> TimestepTransformer:
-        """Choose the container of the output, which only has an effect on tables.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"} or None, default=None
-            As for any transformer of scikit-learn. Sequences, which do not fit into a data frame,
-            are always returned as arrays.
-
-        Returns
-        -------
-        self : object
-            The transformer.
-        """
-        if transform is not None:
-            self._sklearn_output_config = {"transform": transform}  # as scikit-learn stores it
-        return self
 
     def _learn(self, method: str, X: Any, y: Any) -> Any:
         """Call a method that fits, on a copy of the inner transformer; keep it if that succeeds."""

@@ -75,7 +75,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     linear_skip : int or "auto", default="auto"
         Number of time steps of the linear part [4]_, counted from the end of a sequence; 0 for
         none. "auto" is all steps of the samples of the first fit, as long as there are at most 512
-        columns and twice as many samples as columns; 0 below 32 samples. A weight of 2 counts as
+        columns and twice as many samples as columns; 0 below 32 samples. With
+        ``return_sequences`` it is the last sixth of the steps up to each step, and each labelled
+        step is a sample. A weight of 2 counts as
         two samples, so weights that sum to 1 leave no linear part: scale them to a mean of 1. A
         step that is missing or absent counts as the mean of the training samples; up to a sixth of
         the samples, such as the first rows of a series, are left out of the ridge for that reason.
@@ -186,6 +188,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         hidden_layer_sizes: int | Sequence[int] = (32,),
         *,
         bidirectional: bool = False,
+        return_sequences: bool = False,
         pooling: str | Sequence[str] = "auto",
         linear_skip: int | str = "auto",
         train_on: str = "windows",
@@ -219,6 +222,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         super().__init__(
             hidden_layer_sizes,
             bidirectional=bidirectional,
+            return_sequences=return_sequences,
             pooling=pooling,
             linear_skip=linear_skip,
             train_on=train_on,
@@ -250,7 +254,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self.quantile = quantile
         self.normalize_y = normalize_y
 
-    def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> Self:
         """Go through the given samples once, from where the last call ended.
 
         The time of a call does not depend on the number of calls before. If a call fails, the
@@ -274,7 +278,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self._partial_fit(X, y, sample_weight)
         return self
 
-    def predict(self, X: Any) -> NDArray[np.floating]:
+    def predict(self, X: Any) -> Any:
         """Predict the target.
 
         Parameters
@@ -287,12 +291,14 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions, in the units and the shape of the y that was fitted. If ``quantile`` is a
-            list, of shape (n_samples, n_quantiles); no row decreases.
+            list, of shape (n_samples, n_quantiles); no row decreases. With ``return_sequences``,
+            a prediction for each time step: in place of n_samples, the shape has n_samples and
+            n_timesteps; for a list of sequences it is a list of arrays.
         """
         model, sequences = self._read(X)
         return model.predict(sequences)
 
-    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(self, X: Any, y: Any, sample_weight: ArrayLike | None = None) -> float:
         """Return R^2 of the predictions, or D^2 if ``quantile`` is a list.
 
         Parameters
@@ -300,9 +306,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         X : array-like or list of array-like
             Sequences, as for ``predict``.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            True values.
+            True values; with ``return_sequences`` of each time step, as for ``fit``.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights.
+            Weights; with ``return_sequences`` there may be one for each time step.
 
         Returns
         -------
@@ -311,9 +317,13 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             quantiles of :func:`~sklearn.metrics.d2_pinball_score`, which is the fraction of the
             loss that is explained.
         """
-        if not self._has_several_quantiles:
-            return super().score(X, y, sample_weight)
-        return self._d2_of_quantiles(y, self.predict(X), sample_weight)
+        if self.__sklstm_model__().return_sequences:
+            y, y_pred, sample_weight = self._labelled(X, y, sample_weight)
+        else:
+            y_pred = self.predict(X)
+        if self._has_several_quantiles:
+            return self._d2_of_quantiles(y, y_pred, sample_weight)
+        return r2_score(y, y_pred, sample_weight=sample_weight)
 
     @property
     def _has_several_quantiles(self) -> bool:
@@ -362,10 +372,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self,
         y: ArrayLike,
         classes: ArrayLike | None,
-        n_samples: int,
+        n_targets: int,
         known: NumericOutput | None,
     ) -> tuple[NDArray[Any], NumericOutput]:
-        target = check_regression_target(y, n_samples, self)
+        target = check_regression_target(y, n_targets, self)
         is_new = known is None
         if self.loss == "poisson" and (
             (target < 0).any() or (is_new and not target.any(axis=0).all())
@@ -373,12 +383,12 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             raise ValueError(
                 "loss='poisson' requires y that is not negative and not all zero, in each output."
             )
-        n_targets = 1 if target.ndim == 1 else target.shape[1]
-        n_outputs, is_1d = n_targets, target.ndim == 1
+        n_columns = 1 if target.ndim == 1 else target.shape[1]
+        n_outputs, is_1d = n_columns, target.ndim == 1
         if self._has_several_quantiles:
-            if n_targets > 1:
+            if n_columns > 1:
                 raise ValueError(
-                    f"y has {n_targets} columns, but with quantile={self.quantile!r} the columns "
+                    f"y has {n_columns} columns, but with quantile={self.quantile!r} the columns "
                     "of a prediction are the quantiles of a single target. Fit an estimator for "
                     "each column of y."
                 )
@@ -392,7 +402,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             raise ValueError(
                 f"{given} has {n_outputs} output(s), but was first fitted with {known.n_outputs}."
             )
-        return target.reshape(len(target), n_targets), known
+        return target.reshape(len(target), n_columns), known
 
     def _standardized(
         self, output: NumericOutput, target: NDArray[Any], weights: Floats

@@ -156,7 +156,10 @@ def estimator_with_weights(
         network.n_features, network.hidden_layer_sizes, len(intercepts[-1]), network.bidirectional
     )
     parameters = network.pack(coefs, intercepts)
-    return fitted_copy(estimator, Model(network, parameters, form, output))
+    model = Model(
+        network, parameters, form, output, return_sequences=bool(estimator.return_sequences)
+    )
+    return fitted_copy(estimator, model)
 
 
 def _numeric_output(

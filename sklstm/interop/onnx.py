@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,7 +42,8 @@ def to_onnx(estimator: LSTMRegressor | LSTMClassifier, *, target_opset: int | No
         outputs have the names and shapes that skl2onnx uses without ZipMap. A regressor has
         ``variable``, of shape (n_samples, n_outputs), in the units of y. A classifier has
         ``label``, of shape (n_samples,), strings or int64, and ``probabilities``, float32 of shape
-        (n_samples, n_classes). For multilabel targets, ``label`` is the indicator matrix.
+        (n_samples, n_classes). For multilabel targets, ``label`` is the indicator matrix. With
+        ``return_sequences``, each output has an axis of time steps after that of samples.
 
     Raises
     ------
@@ -90,23 +91,25 @@ def to_onnx(estimator: LSTMRegressor | LSTMClassifier, *, target_opset: int | No
         raise ValueError(f"target_opset={opset} is too old; at least {_OLDEST_OPSET} is needed.")
     onnx = _import("onnx", "to_onnx")
     tensor, float32 = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
-    n, output = "n_samples", model.output
+    n, output = ["n_samples"], model.output
+    if model.return_sequences:
+        n = ["n_samples", "n_timesteps"]
     if isinstance(output, ClassOutput):
         n_classes = len(output.classes)
         is_text = _labels(output).dtype == object
         label_type = onnx.TensorProto.STRING if is_text else onnx.TensorProto.INT64
         outputs = [
-            tensor("label", label_type, [n, n_classes] if output.is_multilabel else [n]),
-            tensor("probabilities", float32, [n, n_classes]),
+            tensor("label", label_type, [*n, n_classes] if output.is_multilabel else n),
+            tensor("probabilities", float32, [*n, n_classes]),
         ]
     else:
-        outputs = [tensor("variable", float32, [n, output.n_outputs])]
+        outputs = [tensor("variable", float32, [*n, output.n_outputs])]
     nodes = _OnnxNodes(onnx)
     _add_onnx_nodes(nodes, model, "X", [output.name for output in outputs])
     graph = onnx.helper.make_graph(
         nodes.nodes,
         type(estimator).__name__,
-        [tensor("X", float32, [n, "n_timesteps", model.network.n_features])],
+        [tensor("X", float32, ["n_samples", "n_timesteps", model.network.n_features])],
         outputs,
         nodes.initializers,
     )
@@ -230,18 +233,18 @@ class _Skl2onnxNodes(_Nodes):
 def _skl2onnx_types(operator: Any) -> None:
     """Set the types and shapes of the outputs of an estimator, for skl2onnx."""
     types = importlib.import_module("skl2onnx.common.data_types")
-    output = model_of(operator.raw_operator).output
-    n_samples = operator.inputs[0].get_first_dimension()
+    model = model_of(operator.raw_operator)
+    output, n = model.output, [operator.inputs[0].get_first_dimension()]
+    if model.return_sequences:
+        n.append(model.input.n_timesteps)
     if not isinstance(output, ClassOutput):
-        operator.outputs[0].type = types.FloatTensorType([n_samples, output.n_outputs])
+        operator.outputs[0].type = types.FloatTensorType([*n, output.n_outputs])
         return
     n_classes = len(output.classes)
     is_text = _labels(output).dtype == object
     label_type = types.StringTensorType if is_text else types.Int64TensorType
-    operator.outputs[0].type = label_type(
-        [n_samples, n_classes] if output.is_multilabel else [n_samples]
-    )
-    operator.outputs[1].type = types.FloatTensorType([n_samples, n_classes])
+    operator.outputs[0].type = label_type([*n, n_classes] if output.is_multilabel else n)
+    operator.outputs[1].type = types.FloatTensorType([*n, n_classes])
 
 
 def _skl2onnx_convert(scope: Any, operator: Any, container: Any) -> None:
@@ -265,9 +268,13 @@ def _skl2onnx_convert(scope: Any, operator: Any, container: Any) -> None:
 
 def _add_onnx_nodes(nodes: _Nodes, model: Model, X: str, outputs: list[str]) -> None:
     """Add the nodes from X, of shape (n_samples, n_timesteps, n_features), to the outputs."""
-    x, lengths, guard = _add_packing(nodes, X, model.network.n_features)
-    raw = _add_network(nodes, model, x, lengths)  # (n_samples, n_outputs)
+    packed = _add_packing(nodes, X, model.network.n_features)
+    guard = packed.guard
+    # (n_samples, n_outputs) or (n_samples, n_timesteps, n_outputs)
+    raw = _add_network(nodes, model, packed)
     raw = _add_linear_part(nodes, model, X, raw)
+    if model.return_sequences:
+        guard = nodes.add("Unsqueeze", guard, _ints(nodes, 1))
     output = model.output
     if not isinstance(output, ClassOutput):
         if output.activation == "exponential":
@@ -279,8 +286,8 @@ def _add_onnx_nodes(nodes: _Nodes, model: Model, X: str, outputs: list[str]) -> 
 
     label, probabilities = outputs
     if output.activation == "softmax":
-        p = nodes.add("Softmax", raw, axis=1)
-        number = nodes.add("ArgMax", raw, axis=1, keepdims=0)
+        p = nodes.add("Softmax", raw, axis=-1)
+        number = nodes.add("ArgMax", raw, axis=-1, keepdims=0)
     else:
         p = nodes.add("Sigmoid", raw)
         number = nodes.add("Cast", nodes.add("Greater", raw, _float(nodes, 0)), to=7)  # INT64
@@ -288,8 +295,8 @@ def _add_onnx_nodes(nodes: _Nodes, model: Model, X: str, outputs: list[str]) -> 
         nodes.add("Identity", number, output=label)
     else:
         if output.n_outputs == 1:
-            p = nodes.add("Concat", nodes.add("Sub", _float(nodes, 1), p), p, axis=1)
-            number = nodes.add("Squeeze", number, _ints(nodes, 1))
+            p = nodes.add("Concat", nodes.add("Sub", _float(nodes, 1), p), p, axis=-1)
+            number = nodes.add("Squeeze", number, _ints(nodes, -1))
         nodes.add("Gather", nodes.constant(_labels(output)), number, output=label)
     nodes.add("Add", p, guard, output=probabilities)
 
@@ -299,37 +306,48 @@ def _add_ordered_link(nodes: _Nodes, raw: str, output: NumericOutput) -> str:
     m, n_above = output.n_outputs // 2, (output.n_outputs - 1) // 2
 
     def columns(of: str, start: int, count: int) -> str:
-        return nodes.add("Slice", of, *(_ints(nodes, n) for n in (start, start + count, 1)))
+        return nodes.add("Slice", of, *(_ints(nodes, n) for n in (start, start + count, -1)))
 
     level = columns(raw, m, 1)
     parts = [level]
     # The operators are those of the inverse link, in its order, so that rounding keeps the order.
     if m:
-        axis = nodes.constant(np.array(1, np.int64))
+        axis = nodes.constant(np.array(-1, np.int64))
         steps = nodes.add("Softplus", raw)
         below = nodes.add("CumSum", columns(steps, 0, m), axis, reverse=1)
         parts = [nodes.add("Sub", level, below), level]
     if n_above:
         above = nodes.add("CumSum", columns(steps, m + 1, n_above), axis)
         parts.append(nodes.add("Add", level, above))
-    y = nodes.add("Concat", *parts, axis=1)
+    y = nodes.add("Concat", *parts, axis=-1)
     y = nodes.add("Mul", y, _float(nodes, output.scale[:1]))
     return nodes.add("Add", y, _float(nodes, output.mean[:1]))
 
 
-def _add_packing(nodes: _Nodes, X: str, n_features: int) -> tuple[str, str, str]:
-    """Add the nodes that skip missing steps: they move to the end, the others keep their order.
+class _Packed(NamedTuple):
+    """Names of the sequences without their missing steps, and of what says which these are.
 
-    Returns
-    -------
+    Attributes
+    ----------
     x : str
         The sequences, of shape (n_timesteps, n_samples, n_features).
+    given : str
+        Shape (n_samples, n_timesteps, 1), int32: 1 for a step that is not missing, else 0.
     lengths : str
         Number of steps of each sequence that are not missing, of shape (n_samples,).
     guard : str
         Shape (n_samples, 1): NaN for a sequence with a value that is not finite, else 0. Without
         it, the LSTM operator of onnxruntime could return a finite number for such a sequence.
     """
+
+    x: str
+    given: str
+    lengths: str
+    guard: str
+
+
+def _add_packing(nodes: _Nodes, X: str, n_features: int) -> _Packed:
+    """Add the nodes that skip missing steps: they move to the end, the others keep their order."""
     axis_1, axis_2 = _ints(nodes, 1), _ints(nodes, 2)
     is_nan = nodes.add("Cast", nodes.add("IsNaN", X), to=6)  # INT32
     n_nan = nodes.add("ReduceSum", is_nan, axis_2)  # (n_samples, n_timesteps, 1)
@@ -348,11 +366,12 @@ def _add_packing(nodes: _Nodes, X: str, n_features: int) -> tuple[str, str, str]
     x = nodes.add("GatherElements", x, steps, axis=1)
     given = nodes.add("Cast", nodes.add("Less", n_nan, n_all), to=6)  # INT32
     lengths = nodes.add("ReduceSum", given, _ints(nodes, 1, 2), keepdims=0)
-    return nodes.add("Transpose", x, perm=[1, 0, 2]), lengths, guard
+    return _Packed(nodes.add("Transpose", x, perm=[1, 0, 2]), given, lengths, guard)
 
 
-def _add_network(nodes: _Nodes, model: Model, x: str, lengths: str) -> str:
+def _add_network(nodes: _Nodes, model: Model, packed: _Packed) -> str:
     """Add the layers and the head; return the name of the raw outputs."""
+    x, given, lengths, _ = packed
     coefs, intercepts = model.standalone_weights()
     network, D = model.network, model.network.n_directions
     for k, n_units in enumerate(network.hidden_layer_sizes):
@@ -374,13 +393,17 @@ def _add_network(nodes: _Nodes, model: Model, x: str, lengths: str) -> str:
         )
         if k + 1 < len(network.hidden_layer_sizes):
             x = _side_by_side(nodes, all_states, D * n_units)
+    head = [_float(nodes, array) for array in (coefs[-1], intercepts[-1])]
+    if model.return_sequences:
+        h = _at_each_step(nodes, _side_by_side(nodes, all_states, D * n_units), given)
+        h = nodes.add("MatMul", h, nodes.add("Transpose", head[0], perm=[1, 0]))
+        return nodes.add("Add", h, head[1])
     # Directions side by side: (n_samples, D * n_units)
     last = nodes.add("Transpose", last_state, perm=[1, 0, 2])
     summaries = {"last": nodes.add("Reshape", last, _ints(nodes, 0, D * n_units))}
     if network.pooling != ("last",):
         summaries |= _add_pooling(nodes, _side_by_side(nodes, all_states, D * n_units), lengths)
     summary = nodes.add("Concat", *(summaries[name] for name in network.pooling), axis=1)
-    head = _float(nodes, coefs[-1]), _float(nodes, intercepts[-1])
     return nodes.add("Gemm", summary, *head, transB=1)
 
 
@@ -389,6 +412,20 @@ def _side_by_side(nodes: _Nodes, h: str, n_units: int) -> str:
     return nodes.add(
         "Reshape", nodes.add("Transpose", h, perm=[0, 2, 1, 3]), _ints(nodes, 0, 0, n_units)
     )
+
+
+def _at_each_step(nodes: _Nodes, h: str, given: str) -> str:
+    """Bring the hidden states back to the places of their steps, (n_samples, n_timesteps, n_units).
+
+    A missing step has the state of the last one before it, or zero.
+    """
+    h = nodes.add("Transpose", h, perm=[1, 0, 2])
+    number = nodes.add("CumSum", given, nodes.constant(np.array(1, np.int64)))  # from 1 on
+    number = nodes.add("Cast", number, to=7)  # INT64
+    place = nodes.add("Max", nodes.add("Sub", number, _ints(nodes, 1)), _ints(nodes, 0))
+    h = nodes.add("GatherElements", h, nodes.add("Expand", place, nodes.add("Shape", h)), axis=1)
+    is_before = nodes.add("Less", number, _ints(nodes, 1))
+    return nodes.add("Where", is_before, _float(nodes, 0), h)
 
 
 def _add_pooling(nodes: _Nodes, h: str, lengths: str) -> dict[str, str]:
@@ -413,13 +450,21 @@ def _add_pooling(nodes: _Nodes, h: str, lengths: str) -> dict[str, str]:
 
 
 def _add_linear_part(nodes: _Nodes, model: Model, X: str, raw: str) -> str:
-    """Add the linear part on the last time steps to the raw outputs."""
+    """Add the linear part on the last time steps, of each sequence or step, to the raw outputs."""
     recent = model.recent
     if recent is None:
         return raw
     z = nodes.add("Sub", X, _float(nodes, recent.mean))
     z = nodes.add("Div", z, _float(nodes, recent.scale))
     z = nodes.add("Where", nodes.add("IsNaN", z), _float(nodes, 0), z)
+    skip_coef = model.standalone_skip()  # (n_outputs, n_steps * n_features)
+    if model.return_sequences:
+        # Zeros stand for the steps before the first one.
+        z = nodes.add("Transpose", z, perm=[0, 2, 1])  # (n_samples, n_features, n_timesteps)
+        coef = skip_coef.reshape(len(skip_coef), recent.n_steps, -1).transpose(0, 2, 1)
+        pads = [recent.n_steps - 1, 0]
+        skip = nodes.add("Conv", z, _float(nodes, np.ascontiguousarray(coef)), pads=pads)
+        return nodes.add("Add", raw, nodes.add("Transpose", skip, perm=[0, 2, 1]))
     # Steps before the first one: zeros of shape (n_samples, n_steps, n_features) in front.
     n_samples = nodes.add("Gather", nodes.add("Shape", X), _ints(nodes, 0))
     shape = nodes.add("Concat", n_samples, _ints(nodes, recent.n_steps, len(recent.mean)), axis=0)
@@ -427,7 +472,7 @@ def _add_linear_part(nodes: _Nodes, model: Model, X: str, raw: str) -> str:
     end = _ints(nodes, np.iinfo(np.int64).max)
     z = nodes.add("Slice", z, _ints(nodes, -recent.n_steps), end, _ints(nodes, 1))
     z = nodes.add("Reshape", z, _ints(nodes, 0, recent.n_inputs))
-    skip = nodes.add("MatMul", z, _float(nodes, model.standalone_skip().T))
+    skip = nodes.add("MatMul", z, _float(nodes, skip_coef.T))
     return nodes.add("Add", raw, skip)
 
 

@@ -34,10 +34,10 @@ class TrainingSet:
         The sequences, of which training uses ``rows``.
     rows : ndarray of shape (n_samples,)
         Numbers of the sequences to use.
-    target : ndarray of shape (n_outputs, n_sequences)
-        Target of the loss, for all sequences.
-    weights : ndarray of shape (n_sequences,)
-        Weights, for all sequences.
+    target : ndarray of shape (n_outputs, n_targets)
+        Target of the loss, for all sequences, see ``Sequences.targets``.
+    weights : ndarray of shape (n_targets,)
+        Weights of the targets.
     recent : RecentSteps, default=None
         How the linear part reads the sequences; None if there is none.
     stretches : Stretches, default=None
@@ -97,6 +97,8 @@ class Epoch(ABC):
 class SampleEpoch(Epoch):
     """An epoch in which each row is a sequence of its own, whose number is that of the row.
 
+    It has one target, or one at each of its steps.
+
     Parameters
     ----------
     data : TrainingSet
@@ -117,13 +119,14 @@ class SampleEpoch(Epoch):
 
     def weight(self, numbers: NDArray[np.intp]) -> float:
         """Return the sum of the weights of some rows."""
-        return float(self.data.weights[numbers].sum())
+        return float(self.data.weights[self.data.sequences.targets(numbers)].sum())
 
     def load(self, numbers: NDArray[np.intp], dtype: np.dtype) -> Labelled:
         """Return some rows as a batch."""
         batch, order = self.data.sequences.batch(numbers, dtype, self.data.recent)
-        rows = numbers[order]
-        return Labelled(batch, order, self.data.target[:, rows], self.data.weights[rows])
+        targets = self.data.sequences.targets(numbers[order])
+        target, weights = self.data.target[:, targets], self.data.weights[targets]
+        return Labelled(batch, order, target, weights)
 
 
 class StretchEpoch(Epoch):

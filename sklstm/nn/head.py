@@ -77,10 +77,13 @@ def summarize(
     """
     if places is not None:
         assert h is not None
-        states = h[places.steps, :, places.columns].T  # (n_directions * n_units, n_places)
-        return states * (places.steps >= 0), SummaryCache(
-            pooling, packing, len(states), places=places
-        )
+        n_units = h.shape[1]
+        if len(h) == 0:  # no sequence has a step
+            states = np.zeros((n_units, len(places.steps)), h.dtype)
+        else:
+            states = h[places.steps, :, places.columns].T  # (n_directions * n_units, n_places)
+            states = states * (places.steps >= 0)
+        return states, SummaryCache(pooling, packing, n_units, places=places)
     parts: list[Floats] = []
     winners = None
     last = np.concatenate(h_last)  # (n_directions * n_units, n_sequences)

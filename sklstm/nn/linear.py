@@ -135,8 +135,8 @@ def weights_of_complete(
     n_steps : int
         Time steps that the linear part reads.
     """
-    complete = np.empty(len(sequences), bool)
-    for block in blocks_of(len(sequences), _BLOCK_SIZE):
+    complete = np.empty(len(weights), bool)
+    for block in blocks_of(len(weights), _BLOCK_SIZE):
         steps = sequences.steps(block, n_steps)
         complete[block] = ~np.isnan(steps[:, :, 0]).any(axis=1)
     kept = np.where(complete, weights, 0).astype(weights.dtype)

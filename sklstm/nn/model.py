@@ -5,6 +5,7 @@ The estimators, the runtime, streams and the converters to other frameworks all 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from sklstm.nn.network import Network
 from sklstm.nn.prediction import State, advance_streams, raw_outputs
 from sklstm.nn.recent import RecentSteps
 from sklstm.nn.sequences import Sequences
+from sklstm.nn.steps import EveryStep
 from sklstm.nn.threads import ThreadPool, call_with_pool
 
 __all__ = ["ClassOutput", "InputForm", "Model", "NumericOutput"]
@@ -184,6 +186,8 @@ class Model:
         How raw outputs become y.
     recent : RecentSteps, default=None
         How the linear part reads the last time steps; None if there is none.
+    return_sequences : bool, default=False
+        Whether it predicts y at each time step, and not once for each sequence.
     """
 
     network: Network
@@ -191,6 +195,7 @@ class Model:
     input: InputForm
     output: Any
     recent: RecentSteps | None = None
+    return_sequences: bool = False
 
     @property
     def dtype(self) -> np.dtype:
@@ -202,26 +207,36 @@ class Model:
         return replace(self, parameters=parameters)
 
     def raw_outputs(self, sequences: Sequences) -> Floats:
-        """Compute raw outputs, of shape (n_samples, n_outputs)."""
+        """Compute raw outputs, of shape (n_samples, n_outputs) or (n_targets, n_outputs)."""
 
         def raw(pool: ThreadPool) -> Floats:
             return raw_outputs(self.network, self.parameters, sequences, pool, recent=self.recent)
 
         return call_with_pool(raw).T
 
-    def predict(self, sequences: Sequences) -> NDArray[Any]:
-        """Predict y for each sequence."""
-        return self.output.predict(self.raw_outputs(sequences))
+    def predict(self, sequences: Sequences) -> Any:
+        """Predict y for each sequence, or at each of its steps.
 
-    def predict_proba(self, sequences: Sequences) -> Floats:
-        """Predict the probability of each class, of shape (n_samples, n_classes)."""
-        return self.output.predict_proba(self.raw_outputs(sequences))
+        The form of predictions at each step is that of ``EveryStep.by_sequence``; at a missing
+        step, the LSTM is in the state of the step before.
+        """
+        return self._predicted(sequences, self.output.predict)
 
-    def predict_log_proba(self, sequences: Sequences) -> Floats:
-        """Predict the log-probability of each class, of shape (n_samples, n_classes)."""
-        return self.output.predict_log_proba(self.raw_outputs(sequences))
+    def predict_proba(self, sequences: Sequences) -> Any:
+        """Predict the probability of each class, (n_samples, n_classes), or at each step."""
+        return self._predicted(sequences, self.output.predict_proba)
 
-    def transform(self, sequences: Sequences) -> Floats:
+    def predict_log_proba(self, sequences: Sequences) -> Any:
+        """Predict the log-probability of each class, (n_samples, n_classes), or at each step."""
+        return self._predicted(sequences, self.output.predict_log_proba)
+
+    def _predicted(self, sequences: Sequences, predict: Callable[[Floats], NDArray[Any]]) -> Any:
+        if not self.return_sequences:
+            return predict(self.raw_outputs(sequences))
+        steps = EveryStep(sequences)
+        return steps.by_sequence(predict(self.raw_outputs(steps)))
+
+    def transform(self, sequences: Sequences) -> Any:
         """Compute what the head reads of the hidden states, of shape (n_samples, n_summary)."""
         # These are the raw outputs of the same LSTMs with a head that is the identity.
         n = self.network.n_summary
@@ -229,9 +244,8 @@ class Model:
         *lstms, _ = self.network.matrices(self.parameters)
         identity = np.eye(n, n + 1, dtype=self.dtype)  # [I 0]
         parameters = np.concatenate([W.ravel() for W in (*lstms, identity)])
-        return replace(self, network=network, parameters=parameters, recent=None).raw_outputs(
-            sequences
-        )
+        model = replace(self, network=network, parameters=parameters, recent=None)
+        return model._predicted(sequences, lambda raw: raw)
 
     def predict_step(
         self, x: Floats, state: Any, *, is_single: bool, response_method: str = "predict"

@@ -13,6 +13,7 @@ from sklstm.nn.network import Network
 from sklstm.nn.packing import Batch, Packing
 from sklstm.nn.recent import RecentSteps
 from sklstm.nn.sequences import Sequences
+from sklstm.nn.steps import EveryStep
 from sklstm.nn.stretches import Stretches
 from sklstm.nn.threads import ThreadPool
 
@@ -61,9 +62,11 @@ def raw_outputs(
 
     Returns
     -------
-    ndarray of shape (n_outputs, n_samples)
-        Raw outputs, in the order of the rows.
+    ndarray of shape (n_outputs, n_samples) or (n_outputs, n_targets)
+        Raw outputs, in the order of the rows, see ``Sequences.targets``.
     """
+    if isinstance(sequences, EveryStep):
+        return _raw_outputs_at_steps(network, parameters, sequences, pool, rows, recent)
     n_samples = len(sequences) if rows is None else len(rows)
     raw = np.empty((network.n_outputs, n_samples), parameters.dtype)
     block_size = _BLOCK_SIZE
@@ -117,22 +120,72 @@ def raw_outputs_along(
     """
     cut = stretches.cut()
     raw = np.empty((network.n_outputs, len(cut.rows)), parameters.dtype)
-    n_kept = stretches.n_timesteps * network.hidden_layer_sizes[-1]
-    blocks = list(blocks_of(cut.n_stretches, max(1, min(_BLOCK_SIZE, _MAX_KEPT // max(1, n_kept)))))
-    n_values = cut.n_stretches * stretches.n_timesteps * sum(network.hidden_layer_sizes)
+
+    def batch(block: slice) -> tuple[Batch, NDArray[np.intp]]:
+        part = cut.take(np.arange(block.start, block.stop))
+        rows = stretches.order[cut.bounds[block.start] : cut.bounds[block.stop]]
+        return stretches.batch(part, parameters.dtype, recent), rows
+
+    _fill(raw, network, parameters, batch, cut.n_stretches, stretches.n_timesteps, pool)
+    return raw
+
+
+def _raw_outputs_at_steps(
+    network: Network,
+    parameters: Floats,
+    sequences: EveryStep,
+    pool: ThreadPool,
+    rows: NDArray[np.intp] | None,
+    recent: RecentSteps | None,
+) -> Floats:
+    """Compute the raw outputs at each step that has a target, see ``raw_outputs``."""
+    raw = np.empty((network.n_outputs, sequences.n_targets), parameters.dtype)
+    numbers = np.arange(len(sequences)) if rows is None else rows
+
+    def batch(block: slice) -> tuple[Batch, NDArray[np.intp]]:
+        batch, order = sequences.batch(numbers[block], parameters.dtype, recent)
+        return batch, sequences.targets(numbers[block][order])
+
+    _fill(raw, network, parameters, batch, len(numbers), sequences.n_timesteps, pool)
+    return raw if rows is None else raw[:, sequences.targets(rows)]
+
+
+def _fill(
+    raw: Floats,
+    network: Network,
+    parameters: Floats,
+    batch: Callable[[slice], tuple[Batch, NDArray[np.intp]]],
+    n_sequences: int,
+    n_timesteps: int,
+    pool: ThreadPool,
+) -> None:
+    """Compute raw outputs at many places of each sequence, a block of sequences at a time.
+
+    Parameters
+    ----------
+    raw : ndarray of shape (n_outputs, n)
+        Receives the raw outputs.
+    network, parameters, pool
+        As in ``raw_outputs``.
+    batch : callable
+        Takes a block of sequences; returns the batch, and the columns of ``raw`` that its places
+        belong to.
+    n_sequences, n_timesteps : int
+        Number of sequences, and of steps of the longest.
+    """
+    n_kept = n_timesteps * network.n_directions * network.hidden_layer_sizes[-1]
+    blocks = list(blocks_of(n_sequences, max(1, min(_BLOCK_SIZE, _MAX_KEPT // max(1, n_kept)))))
+    n_values = n_sequences * n_timesteps * sum(network.hidden_layer_sizes)
     n_lanes = min(pool.n_threads, len(blocks)) if n_values >= _MIN_THREADED else 1
 
     def run_lane(lane: int) -> None:
         buffers = network.state_buffers(parameters.dtype)
         with np.errstate(all="ignore"):
             for block in blocks[lane::n_lanes]:
-                part = cut.take(np.arange(block.start, block.stop))
-                batch = stretches.batch(part, parameters.dtype, recent)
-                rows = stretches.order[cut.bounds[block.start] : cut.bounds[block.stop]]
-                raw[:, rows] = network.raw_outputs(parameters, batch, buffers)
+                packed, columns = batch(block)
+                raw[:, columns] = network.raw_outputs(parameters, packed, buffers)
 
     pool.map(run_lane, range(n_lanes))
-    return raw
 
 
 def blocks_of(n_samples: int, size: int) -> Iterator[slice]:

@@ -28,6 +28,9 @@ __all__ = [
 
 Rows = slice | NDArray[np.intp]
 
+# Sequences that are looked through together, so that windows are never in memory as a whole.
+_BLOCK_SIZE = 1024
+
 
 class Sequences(ABC):
     """Checked sequences that give one batch at a time to the network."""
@@ -70,6 +73,19 @@ class Sequences(ABC):
 
         NaN stands for steps that are missing or before the first one.
         """
+
+    @property
+    @abstractmethod
+    def lengths(self) -> NDArray[np.intp]:
+        """Number of time steps of each sequence, missing ones included."""
+
+    @abstractmethod
+    def is_real(self) -> NDArray[np.bool_]:
+        """Return for each time step, sequence after sequence, whether it is not missing."""
+
+    def targets(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the numbers of the targets of some sequences, which have one each."""
+        return rows
 
     def recent(
         self, rows: Rows, recent: RecentSteps, dtype: np.dtype | None = None
@@ -130,6 +146,20 @@ class DenseSequences(Sequences):
     def steps(self, rows: Rows, n_steps: int) -> NDArray[Any]:
         """Return the last time steps, see ``Sequences.steps``."""
         return _padded(self._take(rows, n_steps), n_steps)
+
+    @property
+    def lengths(self) -> NDArray[np.intp]:
+        """Number of time steps of each sequence, missing ones included."""
+        return np.full(len(self), self.n_timesteps)
+
+    def is_real(self) -> NDArray[np.bool_]:
+        """Return whether each step is not missing, see ``Sequences.is_real``."""
+        is_real = np.ones((len(self), self.n_timesteps), bool)
+        if self.has_missing:
+            for first in range(0, len(self), _BLOCK_SIZE):
+                rows = slice(first, min(first + _BLOCK_SIZE, len(self)))
+                is_real[rows] = ~np.isnan(self._take(rows)[:, :, 0])
+        return is_real.ravel()
 
     def _take(self, rows: Rows, n_steps: int | None = None) -> NDArray[Any]:
         """Return some of the sequences, whole or only their last steps."""
@@ -222,6 +252,15 @@ class RaggedSequences(Sequences):
         numbers = np.arange(len(self))[rows]
         last = [_padded(self.values[number][np.newaxis, -n_steps:], n_steps) for number in numbers]
         return np.concatenate(last)
+
+    @property
+    def lengths(self) -> NDArray[np.intp]:
+        """Number of time steps of each sequence, missing ones included."""
+        return np.array([len(sequence) for sequence in self.values])
+
+    def is_real(self) -> NDArray[np.bool_]:
+        """Return whether each step is not missing, see ``Sequences.is_real``."""
+        return np.concatenate([~np.isnan(sequence[:, 0]) for sequence in self.values])
 
 
 def _padded(last: NDArray[Any], n_steps: int) -> NDArray[Any]:

@@ -43,7 +43,7 @@ __all__ = ["load", "save"]
 
 # Increase this when an older sklstm would reject a new file or misread it. ``load`` must keep
 # reading files of all versions since 1; a test loads one file of each version.
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 _FORMAT = "sklstm.runtime"
 _HEADER = "header.json"
@@ -211,6 +211,7 @@ def _header(model: Model) -> dict[str, Any]:
         "n_outputs": network.n_outputs,
         "bidirectional": network.bidirectional,
         "pooling": list(network.pooling),
+        "return_sequences": model.return_sequences,
         "linear_steps": 0 if model.recent is None else model.recent.n_steps,
         "linear_mean": [] if model.recent is None else model.recent.mean.tolist(),
         "linear_scale": [] if model.recent is None else model.recent.scale.tolist(),
@@ -266,7 +267,7 @@ def _model(header: dict[str, Any], network: Network, parameters: Floats) -> Mode
     if header["linear_steps"]:
         mean, scale = np.array(header["linear_mean"]), np.array(header["linear_scale"])
         recent = RecentSteps(header["linear_steps"], mean, scale)
-    return Model(network, parameters, form, output, recent)
+    return Model(network, parameters, form, output, recent, header["return_sequences"])
 
 
 @contextmanager
@@ -455,6 +456,7 @@ _RULES: _Rules = {
         ),
         f"a list of some of {', '.join(POOLINGS)}",
     ),
+    "return_sequences": (_is_bool, "true or false"),
     "linear_steps": (
         lambda value: type(value) is int and 0 <= value <= _MAX_INT,
         "a non-negative integer",
@@ -491,12 +493,10 @@ _RULES_OF: dict[str, _Rules] = {
 }
 
 
-# What files of version 1 lack.
-_SINCE_VERSION_2: dict[str, Any] = {
-    "pooling": ["last"],
-    "linear_steps": 0,
-    "linear_mean": [],
-    "linear_scale": [],
+# The entries that a version of the format has added, and what files of before stand for.
+_ADDED_IN: dict[int, dict[str, Any]] = {
+    2: {"pooling": ["last"], "linear_steps": 0, "linear_mean": [], "linear_scale": []},
+    4: {"return_sequences": False},
 }
 
 
@@ -516,8 +516,9 @@ def _parse_header(text: bytes) -> dict[str, Any]:
             f"{header.get('sklstm_version')!r:.50}, but this sklstm reads versions up to "
             f"{FORMAT_VERSION}: update sklstm."
         )
-    if version == 1:  # before pooling and the linear part
-        header |= _SINCE_VERSION_2
+    for added_in, entries in _ADDED_IN.items():
+        if version < added_in:
+            header |= entries
     kind = header.get("estimator")
     if kind not in list(_RULES_OF):
         raise ValueError(f"its header names an unknown estimator, {kind!r:.50}.")
@@ -538,6 +539,8 @@ def _goes_together(header: dict[str, Any]) -> bool:
     n_outputs, activation = header["n_outputs"], header["out_activation"]
     n_features_in = header["n_features"] * (header["n_timesteps"] or 1)
     if header["feature_names"] is not None and len(header["feature_names"]) != n_features_in:
+        return False
+    if header["return_sequences"] and header["pooling"] != ["last"]:
         return False
     n_means = header["n_features"] if header["linear_steps"] else 0
     if not len(header["linear_mean"]) == len(header["linear_scale"]) == n_means:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sklstm.nn.cell import Floats
 from sklstm.nn.model import Model
 from sklstm.nn.prediction import State
 from sklstm.nn.sequences import DenseSequences, RaggedSequences, Sequences
@@ -35,7 +34,7 @@ class _Predictor:
         if model.input.feature_names is not None:
             self.feature_names_in_ = model.input.feature_names
 
-    def predict(self, X: Any) -> NDArray[Any]:
+    def predict(self, X: Any) -> Any:
         """Predict, as the estimator does.
 
         Parameters
@@ -46,7 +45,9 @@ class _Predictor:
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions.
+            Predictions. Of an estimator with ``return_sequences``, for each time step: in place of
+            n_samples, the shape has n_samples and n_timesteps; for a list of sequences it is a
+            list of arrays.
 
         Raises
         ------
@@ -201,7 +202,7 @@ class Classifier(_Predictor):
         super().__init__(model)
         self.classes_ = model.output.classes
 
-    def predict_proba(self, X: Any) -> Floats:
+    def predict_proba(self, X: Any) -> Any:
         """Predict probabilities.
 
         Parameters
@@ -213,7 +214,8 @@ class Classifier(_Predictor):
         -------
         ndarray of shape (n_samples, n_classes)
             Probability of each class, in the order of ``classes_``; for multilabel targets, of
-            each label.
+            each label. Of an estimator with ``return_sequences``, for each time step, see
+            ``predict``.
         """
         return self._model.predict_proba(self._sequences(X))
 

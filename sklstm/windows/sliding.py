@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
 from sklstm.callbacks import CallbackSupportMixin, with_callbacks
 from sklstm.frames import check_columns_hold_numbers, check_not_masked
 from sklstm.nn.windows import Windows
+from sklstm.output import SetOutputMixin
 from sklstm.pickling import VersionedEstimator, available_if
 from sklstm.windows.grid import checked_freq, grid_positions, is_time, step_name
 from sklstm.windows.history import History, RowsBySeries
@@ -40,7 +41,7 @@ __all__ = ["SlidingWindow"]
 _IF_IT_LABELS = " name it as group_column if it labels several series,"
 
 
-class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
+class SlidingWindow(CallbackSupportMixin, SetOutputMixin, TransformerMixin, VersionedEstimator):
     """Turn each row of a series into a window of recent rows.
 
     Row t becomes the window of the rows t - lag - (window_size - 1) * sampling_rate, ...,
@@ -354,26 +355,6 @@ class SlidingWindow(CallbackSupportMixin, TransformerMixin, VersionedEstimator):
                 "every time, for instance by X.asfreq(...).ffill()."
             )
         return filled, places
-
-    def set_output(self, *, transform: str | None = None) -> SlidingWindow:
-        """Choose the container of the output, which only has an effect with ``flatten``.
-
-        Parameters
-        ----------
-        transform : {"default", "pandas", "polars"} or None, default=None
-            As for any transformer of scikit-learn. It has no effect on windows of shape (n_rows,
-            window_size, n_features), which do not fit into a data frame.
-
-        Returns
-        -------
-        self : object
-            The transformer.
-        """
-        # This is what scikit-learn stores. super() would raise an error while the output has no
-        # column names.
-        if transform is not None:
-            self._sklearn_output_config = {"transform": transform}
-        return self
 
     @available_if(lambda self: self.flatten)
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:

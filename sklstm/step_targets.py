@@ -1,0 +1,182 @@
+"""Targets and weights of each time step, for ``return_sequences``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sklstm.frames import are_missing, check_not_masked
+from sklstm.nn.sequences import Sequences
+from sklstm.nn.steps import EveryStep
+from sklstm.targets import check_weights
+
+__all__ = ["check_steps", "suggesting_return_sequences"]
+
+
+def check_steps(
+    sequences: Sequences, y: Any, sample_weight: Any
+) -> tuple[EveryStep, NDArray[Any], ArrayLike | None]:
+    """Find the time steps that have a target.
+
+    Parameters
+    ----------
+    sequences : Sequences
+        The sequences.
+    y : array-like or list of array-like
+        Of shape (n_samples, n_timesteps) or (n_samples, n_timesteps, n_outputs), or a list of
+        arrays of shape (n_timesteps_i,) or (n_timesteps_i, n_outputs). NaN and None stand for a
+        step without a target.
+    sample_weight : array-like or None
+        Weights of shape (n_samples,), or of each step in the form of y.
+
+    Returns
+    -------
+    sequences : EveryStep
+        The sequences, with the steps that have a target and are not missing.
+    y : ndarray of shape (n_targets,) or (n_targets, n_outputs)
+        The targets.
+    sample_weight : ndarray of shape (n_targets,), or None
+        Their weights.
+
+    Raises
+    ------
+    ValueError
+        If y or the weights have another form, if only some outputs of a step have a target, or if
+        no step has one.
+    """
+    if y is None:
+        raise ValueError(
+            "return_sequences=True needs a target y for each time step, but y is None."
+        )
+    lengths = sequences.lengths
+    targets = _by_step(y, lengths, "y", "[, n_outputs]")
+    unknown = are_missing(targets.reshape(len(targets), -1))  # (n_steps, n_outputs)
+    has_target = sequences.is_real() & ~unknown.all(axis=1)
+    is_partly = has_target & unknown.any(axis=1)
+    if is_partly.any():
+        sequence, step = _place(int(np.argmax(is_partly)), lengths)
+        raise ValueError(
+            f"y holds at sample {sequence}, timestep {step} NaN in some outputs but not in all. A "
+            "step has a target for every output, or NaN in all of them and does not count."
+        )
+    if not has_target.any():
+        raise ValueError(
+            "y has no target: each of its entries is NaN or None, or belongs to a missing time "
+            "step of X."
+        )
+    steps = EveryStep(sequences, has_target)
+    weights = sample_weight
+    if sample_weight is not None and not isinstance(sample_weight, Real):
+        if _is_nested(sample_weight):
+            weights = _by_step(sample_weight, lengths, "sample_weight", "")[has_target]
+        else:
+            of_sequences = check_weights(sample_weight, len(lengths), np.dtype(np.float64))
+            weights = of_sequences[steps.sequence]
+    return steps, _of_one_type(targets[has_target]), weights
+
+
+@contextmanager
+def suggesting_return_sequences(sequences: Sequences, y: Any) -> Iterator[None]:
+    """Where y is refused and has an entry for each time step, say which parameter is for that."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if isinstance(sequences, EveryStep) or not _has_form_of(y, sequences.lengths):
+            raise
+        raise ValueError(
+            "y has an entry for each time step of X. To predict one for each time step, set "
+            f"return_sequences=True. Without it: {error}"
+        ) from error
+
+
+def _by_step(values: Any, lengths: NDArray[np.intp], name: str, more: str) -> NDArray[Any]:
+    """Return what is given for each time step, sequence after sequence."""
+    check_not_masked(values, name)
+    parts = _elements(values)
+    if parts is None:
+        array = np.asarray(values)
+        shape, expected = array.shape, (len(lengths), int(lengths.max()))
+        if array.ndim not in ((2, 3) if more else (2,)) or shape[:2] != expected:
+            raise ValueError(_wrong_form(f"{name} of shape {shape}", lengths, name, more))
+        return array.reshape(-1, *shape[2:])
+    if len(parts) != len(lengths):
+        raise ValueError(_wrong_form(f"{len(parts)} of them", lengths, name, more))
+    arrays: list[NDArray[Any]] = []
+    for number, part in enumerate(parts):
+        check_not_masked(part, f"{name}[{number}]")
+        array = np.asarray(part)
+        if array.ndim not in ((1, 2) if more else (1,)) or len(array) != lengths[number]:
+            given = f"{name}[{number}] of shape {array.shape}"
+            raise ValueError(_wrong_form(given, lengths, name, more, number))
+        if array.shape[1:] != (arrays or [array])[0].shape[1:]:
+            raise ValueError(
+                f"{name}[{number}] is of shape {array.shape}, but {name}[0] of {arrays[0].shape}: "
+                "each must have the same number of outputs."
+            )
+        arrays.append(array)
+    full = [array for array in arrays if len(array)]  # an empty one often has another dtype
+    if any(array.dtype.kind == "O" for array in full):
+        full = [array.astype(object) for array in full]
+    return np.concatenate(full or arrays)
+
+
+def _elements(values: Any) -> list[Any] | None:
+    """Return the arrays that are given for each sequence, None for one array of all."""
+    if isinstance(values, list | tuple) or (
+        getattr(values, "ndim", None) == 1 and values.dtype == object
+    ):
+        elements = list(values)
+        return elements if any(np.ndim(element) for element in elements[:1]) else None
+    return None
+
+
+def _is_nested(values: Any) -> bool:
+    """Return whether there is more than one number for a sequence."""
+    return _elements(values) is not None or getattr(values, "ndim", 1) > 1
+
+
+def _has_form_of(y: Any, lengths: NDArray[np.intp]) -> bool:
+    """Return whether y has an entry for each time step."""
+    try:
+        _by_step(y, lengths, "y", "[, n_outputs]")
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _wrong_form(
+    given: str, lengths: NDArray[np.intp], name: str, more: str, number: int = 0
+) -> str:
+    """Say which form is expected."""
+    if (lengths == lengths[0]).all():
+        expected = f"({len(lengths)}, {lengths[0]}{more})"
+        form = f"an array of shape (n_samples, n_timesteps{more}), which is {expected} here"
+    else:
+        of_each = more and " or (n_timesteps_i, n_outputs)"
+        form = (
+            f"a list of {len(lengths)} arrays of shape (n_timesteps_i,){of_each}, of which "
+            f"number {number} has {lengths[number]} time step(s)"
+        )
+    remedy = "" if name != "y" else " For one target for each sequence, set return_sequences=False."
+    return (
+        f"return_sequences=True needs {'a target' if name == 'y' else 'a weight'} for each time "
+        f"step of X: {form}. Got {given}.{remedy}"
+    )
+
+
+def _place(number: int, lengths: NDArray[np.intp]) -> tuple[int, int]:
+    """Return the sequence and the step in it of a step."""
+    sequence = int(np.searchsorted(np.cumsum(lengths), number, side="right"))
+    return sequence, number - int(lengths[:sequence].sum())
+
+
+def _of_one_type(targets: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers as an array of numbers where None, in other steps, made them objects."""
+    if targets.dtype.kind == "O" and all(isinstance(value, Real) for value in targets.flat):
+        return np.array(targets.tolist())
+    return targets
