@@ -445,6 +445,7 @@ def test_invalid_sample_weights_raise(cls, weights, message):
 INVALID_PARAMETERS = {
     "hidden_layer_sizes": [0, -1, (), (3, 0), (3, 2.5), 2.5, None, "32", (None,)],
     "bidirectional": [None, "yes", 2],
+    "return_sequences": [None, "yes", 2],
     "train_on": ["rows", None, True],
     "pooling": ["sum", (), ("last", "last"), ("mean", "sum"), ["auto"], None, 1],
     "linear_skip": [-1, 1.5, "all", None, (3,)],

@@ -251,7 +251,8 @@ class RaggedSequences(Sequences):
         """Return the last time steps, see ``Sequences.steps``."""
         numbers = np.arange(len(self))[rows]
         last = [_padded(self.values[number][np.newaxis, -n_steps:], n_steps) for number in numbers]
-        return np.concatenate(last)
+        none = np.empty((0, n_steps, self.n_features), self.dtype)
+        return np.concatenate([none, *last])
 
     @property
     def lengths(self) -> NDArray[np.intp]:

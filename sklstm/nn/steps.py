@@ -100,7 +100,7 @@ class EveryStep(Sequences):
         x = as_contiguous(self._whole_steps(rows, recent.n_steps), dtype)
         z = recent.standardize(x)  # each step once, not once for each target that reads it
         read = self._up_to(rows, recent.n_steps, z)
-        return read.reshape(len(read), -1).T
+        return read.reshape(len(read), recent.n_inputs).T
 
     def by_sequence(self, values: NDArray[Any]) -> Any:
         """Divide an array with an entry for each target, all steps having one, by sequence.

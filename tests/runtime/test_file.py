@@ -222,6 +222,16 @@ WEIGHTS_3 = {
     "intercepts_1.npy": np.array([-1.0, 0.5, 2.0]),
 }
 
+# Version 4 adds outputs at each step.
+HEADER_4 = {
+    **dict([*HEADER_2.items()][:10]),
+    "format_version": 4,
+    "pooling": ["last"],
+    "return_sequences": True,
+    **dict([*HEADER_2.items()][10:]),
+}
+WEIGHTS_4 = {**WEIGHTS_2, "coefs_2.npy": np.array([[3.0]])}
+
 
 def as_npy(array):
     member = io.BytesIO()
@@ -286,6 +296,19 @@ def test_quantiles_of_format_3_are_loaded(path):
     np.testing.assert_allclose(predicted, 10 + 2 * np.transpose(quantiles), rtol=1e-14)
 
 
+def test_outputs_at_each_step_of_format_4_are_loaded(path):
+    predictor = runtime.load(write(path, HEADER_4, WEIGHTS_4))
+    predicted = predictor.predict([[[7.0], [0.3]], [[-2.0]]])
+    lstm = 3 * np.tanh(np.tanh([7.0, 0.3, -2.0]))
+    # Standardised with the mean 1 and the scale 4; a step before the first one has the mean.
+    linear = np.array([40 * 6 / 4, 20 * 6 / 4 + 40 * -0.7 / 4, 40 * -3 / 4])
+    expected = 10 + 2 * (lstm + 0.5 + linear)
+    np.testing.assert_allclose(predicted[0], expected[:2], rtol=1e-14)
+    np.testing.assert_allclose(predicted[1], expected[2:], rtol=1e-14)
+    contradiction = {**HEADER_4, "pooling": ["last", "mean"]}
+    assert_load_raises(write(path, contradiction, WEIGHTS_4), "contradict each other")
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -315,7 +338,7 @@ def test_save_writes_the_current_version_of_the_format(path):
         for number, expected in enumerate(estimator.intercepts_):
             assert_same(file[f"intercepts_{number}"], expected)
         assert_same(file["skip"], estimator.skip_coef_[:, :, 0])
-    assert list(header) == list(HEADER_2)
+    assert list(header) == list(HEADER_4)
     assert header["linear_mean"] == estimator.skip_mean_.tolist()
     assert header["linear_scale"] == estimator.skip_scale_.tolist()
     assert header["format_version"] == FORMAT_VERSION

@@ -33,11 +33,9 @@ def layer(sequence, W_x, W_h, b, h=None, c=None, mask=1.0):
     return np.array(states).reshape(len(sequence), n_units), c
 
 
-def network(sequence, coefs, intercepts, bidirectional=False, outputs=None, recurrent=None):
-    """Raw outputs (n_outputs,) of stacked layers and a dense head for one sequence.
-
-    A time step whose features are all NaN is left out. ``outputs`` are masks (n_directions *
-    n_units,) of each layer on the way up, ``recurrent`` masks (n_directions, n_units) of each.
+def hidden_states(sequence, coefs, intercepts, bidirectional=False, outputs=None, recurrent=None):
+    """Hidden states of the top layer: those of all steps, (n_steps, n_directions * n_units), and
+    the last one of each direction. Missing steps are left out. See ``network``.
     """
     out = np.array([x_t for x_t in np.asarray(sequence) if not np.isnan(x_t).all()])
     last = np.zeros(coefs[-1].shape[1])
@@ -55,7 +53,31 @@ def network(sequence, coefs, intercepts, bidirectional=False, outputs=None, recu
             out = above if outputs is None else above * outputs[k]
     if outputs is not None:
         last = last * outputs[-1]
+    return out, last
+
+
+def network(sequence, coefs, intercepts, bidirectional=False, outputs=None, recurrent=None):
+    """Raw outputs (n_outputs,) of stacked layers and a dense head for one sequence.
+
+    A time step whose features are all NaN is left out. ``outputs`` are masks (n_directions *
+    n_units,) of each layer on the way up, ``recurrent`` masks (n_directions, n_units) of each.
+    """
+    _, last = hidden_states(sequence, coefs, intercepts, bidirectional, outputs, recurrent)
     return coefs[-1] @ last + intercepts[-1]
+
+
+def every_step(sequence, coefs, intercepts, *options):
+    """Raw outputs (n_timesteps, n_outputs) at each step of one sequence, see ``network``.
+
+    A missing step has the output of the last step before it; before the first, the state is zero.
+    """
+    states, _ = hidden_states(sequence, coefs, intercepts, *options)
+    h, raw, n_real = np.zeros(coefs[-1].shape[1]), [], 0
+    for x_t in np.asarray(sequence):
+        if not np.isnan(x_t).all():
+            h, n_real = states[n_real], n_real + 1
+        raw.append(coefs[-1] @ h + intercepts[-1])
+    return np.array(raw).reshape(len(sequence), len(intercepts[-1]))
 
 
 def squared_error(target, raw):
