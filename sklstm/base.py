@@ -42,6 +42,7 @@ from sklstm.nn.training import (
 )
 from sklstm.output import SetOutputMixin
 from sklstm.parameters import LSTMParameters
+from sklstm.pickling import available_if
 from sklstm.step_targets import check_steps, suggesting_return_sequences
 from sklstm.targets import check_weights
 from sklstm.validation import (
@@ -565,7 +566,7 @@ class BaseLSTM(
         steps, y, sample_weight = check_steps(sequences, y, sample_weight)
         return y, model.output.predict(model.raw_outputs(steps)), sample_weight
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any) -> NDArray[np.floating] | Any:
         """Return what the LSTM gives its head for each sequence.
 
         These are features that the network has learned: for clustering, for another model, for

@@ -224,7 +224,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self._partial_fit(X, y, sample_weight, classes)
         return self
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any) -> NDArray[Any] | Any:
         """Predict class labels.
 
         Parameters
@@ -244,7 +244,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         model, sequences = self._read(X)
         return model.predict(sequences)
 
-    def predict_proba(self, X: Any) -> Any:
+    def predict_proba(self, X: Any) -> NDArray[np.floating] | Any:
         """Predict probabilities.
 
         Parameters
@@ -261,7 +261,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         model, sequences = self._read(X)
         return model.predict_proba(sequences)
 
-    def predict_log_proba(self, X: Any) -> Any:
+    def predict_log_proba(self, X: Any) -> NDArray[np.floating] | Any:
         """Predict the logarithm of probabilities, precise where they are close to zero.
 
         Parameters

@@ -278,7 +278,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         self._partial_fit(X, y, sample_weight)
         return self
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any) -> NDArray[np.floating] | Any:
         """Predict the target.
 
         Parameters

@@ -507,18 +507,7 @@ def _parse_header(text: bytes) -> dict[str, Any]:
         raise ValueError(
             f"it was not written by sklstm.runtime.save: no {_FORMAT!r} in its header."
         )
-    version: Any = header.get("format_version")
-    if not _is_size(version):
-        raise ValueError(f"its format version is {version!r:.50}, which is not valid.")
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"it is of format version {version}, written by sklstm "
-            f"{header.get('sklstm_version')!r:.50}, but this sklstm reads versions up to "
-            f"{FORMAT_VERSION}: update sklstm."
-        )
-    for added_in, entries in _ADDED_IN.items():
-        if version < added_in:
-            header |= entries
+    _bring_up_to_date(header)
     kind = header.get("estimator")
     if kind not in list(_RULES_OF):
         raise ValueError(f"its header names an unknown estimator, {kind!r:.50}.")
@@ -532,6 +521,22 @@ def _parse_header(text: bytes) -> dict[str, Any]:
     if not _goes_together(header):
         raise ValueError("the entries of its header contradict each other.")
     return header
+
+
+def _bring_up_to_date(header: dict[str, Any]) -> None:
+    """Check the version of a header, and add the entries that later versions have."""
+    version: Any = header.get("format_version")
+    if not _is_size(version):
+        raise ValueError(f"its format version is {version!r:.50}, which is not valid.")
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"it is of format version {version}, written by sklstm "
+            f"{header.get('sklstm_version')!r:.50}, but this sklstm reads versions up to "
+            f"{FORMAT_VERSION}: update sklstm."
+        )
+    for added_in, entries in _ADDED_IN.items():
+        if version < added_in:
+            header |= entries
 
 
 def _goes_together(header: dict[str, Any]) -> bool:

@@ -34,7 +34,7 @@ class _Predictor:
         if model.input.feature_names is not None:
             self.feature_names_in_ = model.input.feature_names
 
-    def predict(self, X: Any) -> Any:
+    def predict(self, X: Any) -> NDArray[Any] | Any:
         """Predict, as the estimator does.
 
         Parameters
@@ -202,7 +202,7 @@ class Classifier(_Predictor):
         super().__init__(model)
         self.classes_ = model.output.classes
 
-    def predict_proba(self, X: Any) -> Any:
+    def predict_proba(self, X: Any) -> NDArray[np.floating] | Any:
         """Predict probabilities.
 
         Parameters
