@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = [
     "are_missing",
     "check_columns_hold_numbers",
+    "check_is_table",
     "check_not_masked",
     "check_same_columns",
     "count_dims",
@@ -61,6 +62,32 @@ def check_not_masked(values: Any, name: str) -> None:
             f"{name} is a masked array, and what its mask hides would be read as numbers. Use "
             f"{name}.filled(np.nan), or {name}.data if the mask means nothing."
         )
+
+
+def check_is_table(X: Any, shape: str, advice: dict[int, str]) -> None:
+    """Raise an error if X has another number of dimensions than two.
+
+    Parameters
+    ----------
+    X : object
+        Any input. Nested lists of unequal lengths, which have no dimensions, are not looked at.
+    shape : str
+        The shape that the message asks for.
+    advice : dict of str
+        What to do about an X of so many dimensions.
+
+    Raises
+    ------
+    ValueError
+        In one line, where scikit-learn would print the values.
+    """
+    n_dims = count_dims(X)
+    if n_dims in (None, 2):
+        return
+    given = f"has {n_dims} dimension(s)" if n_dims else f"is of type {type(X).__name__}"
+    column = "X.to_frame()" if hasattr(X, "to_frame") else "X.reshape(-1, 1)"
+    hint = f" Reshape your data: {column} makes a series one column." if n_dims == 1 else ""
+    raise ValueError(f"X {given}, but must be of shape {shape}.{hint}{advice.get(n_dims, '')}")
 
 
 def check_columns_hold_numbers(X: Any, remedies: str = "", name: str = "X") -> None:

@@ -57,9 +57,14 @@ def check_regression_target(y: Any, n_samples: int, estimator: BaseEstimator) ->
             estimator=estimator,
         )
     except ValueError as error:
+        if np.asarray(y).dtype.kind in "OUSc":
+            reason, *_ = str(error).split("\n")  # then come all values
+            raise ValueError(
+                f"y must hold real numbers; LSTMClassifier learns class labels. {reason}"
+            ) from error
         if (remedy := _remedy_for_unknown_values(y)) is None:
             raise
-        raise ValueError(f"{error}\n{remedy}") from error
+        raise ValueError(f"{error} {remedy}") from error
     if y.dtype.kind not in "buif":
         raise ValueError(f"y must hold real numbers, but it is of dtype {y.dtype}.")
     if y.ndim > 2 or 0 in y.shape:

@@ -7,6 +7,7 @@ leaves here as ``Sequences``, which return a batch at a time.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
@@ -21,7 +22,12 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklstm.frames import check_columns_hold_numbers, check_same_columns, count_dims
+from sklstm.frames import (
+    check_columns_hold_numbers,
+    check_is_table,
+    check_same_columns,
+    count_dims,
+)
 from sklstm.lags import check_order_of_lags, names_of_lags
 from sklstm.nn.model import InputForm
 from sklstm.nn.sequences import (
@@ -142,6 +148,11 @@ def _check_table(
             "n_features) or a list of arrays of shape (n_timesteps_i, n_features); for a 2-D X of "
             "univariate sequences that is X[:, :, np.newaxis]."
         )
+    check_is_table(
+        X,
+        "(n_samples, n_timesteps, n_features) or (n_samples, n_columns)",
+        {1: " SlidingWindow makes windows of it. X.reshape(1, -1) is a single sequence."},
+    )
     names = _get_feature_names(X)
     check_columns_hold_numbers(X)
     values = _to_numeric(
@@ -279,17 +290,18 @@ def _to_numeric(
         if values.dtype == object:  # polars gives strings as objects
             values = values.astype(np.float64)
     except (ValueError, TypeError) as error:
-        place = _first_not_real(X, timesteps, number)
-        if place is None:
+        found = _first_not_real(X, timesteps, number)
+        if found is None:
             raise
-        raise type(error)(f"{error}\nThe first such value is at {place}.") from error
+        reason, *_ = str(error).split("\n")  # then come values, or all of X
+        raise type(error)(f"X must hold real numbers, but {found}: {reason}") from error
     if values.dtype.kind not in "buif":
         raise ValueError(f"X must hold real numbers, but it is of dtype {values.dtype}.")
     return values
 
 
 def _first_not_real(X: Any, timesteps: int | None, number: int | None) -> str | None:
-    """Return the place of the first value that is not a real number, None if there is none."""
+    """Say which value is the first that is not a real number, None if there is none."""
     values = np.asarray(X)
     if values.dtype.kind not in "OUSc" or values.ndim not in (2, 3):
         return None
@@ -299,13 +311,14 @@ def _first_not_real(X: Any, timesteps: int | None, number: int | None) -> str | 
         except (TypeError, ValueError):
             is_real = False
         if not is_real:
+            sample, step = index[:2]
             if number is not None:  # one of a list
-                return _place(number, index[0])
-            step = index[1]
-            if values.ndim == 2 and timesteps is not None:
+                sample, step = number, sample
+            elif values.ndim == 2 and timesteps is not None:
                 step //= max(1, values.shape[1] // timesteps)
-            return _place(index[0], step)
-    return None
+            value = values.astype(object)[index]  # "a" instead of np.str_("a")
+            return f"{_place(sample, step)} holds {reprlib.repr(value)}"
+    return f"it is of dtype {values.dtype}" if values.dtype.kind == "c" else None
 
 
 def _place(sample: int, timestep: int) -> str:
@@ -440,6 +453,8 @@ def check_step(x_t: Any, form: InputForm, dtype: np.dtype) -> tuple[NDArray[np.f
             f"x_t has the shape {x.shape}, but must be of shape ({n_features},) for one stream, or "
             f"(n_streams, {n_features}) for several."
         )
+    if x.dtype.kind in "USc":
+        raise ValueError(f"x_t must hold real numbers, but it is of dtype {x.dtype}.")
     rows = check_array(
         x.reshape(-1, n_features), dtype="numeric", ensure_all_finite=False, input_name="x_t"
     )

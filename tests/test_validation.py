@@ -1,6 +1,7 @@
 """Invalid input raises an error that names it, and changes nothing."""
 
 import copy
+from contextlib import contextmanager
 from functools import cache, partial
 
 import numpy as np
@@ -46,20 +47,28 @@ def target_for(cls, n_samples):
     return np.arange(n_samples) % 2 if cls is LSTMClassifier else np.arange(float(n_samples))
 
 
+@contextmanager
+def raises(error, message):
+    """Within this context an error is raised, with a message of one line."""
+    with pytest.raises(error, match=message) as caught:
+        yield
+    assert "\n" not in str(caught.value)
+
+
 def assert_raises(cls, X, error, message, *, y=None, kind="dense", predict=True, **params):
     """Every method that takes X raises and changes nothing."""
     if y is None:
         y = target_for(cls, len(X) if hasattr(X, "__len__") else N)
     for estimator in estimators_in_any_state(cls, kind):
         estimator.set_params(**params)
-        with Unchanged(estimator, X, y), pytest.raises(error, match=message):
+        with Unchanged(estimator, X, y), raises(error, message):
             estimator.fit(X, y)
-        with Unchanged(estimator, X, y), pytest.raises(error, match=message):
+        with Unchanged(estimator, X, y), raises(error, message):
             partial_fit(estimator, X, y)
         if predict and hasattr(estimator, "coefs_"):
             for method in ("predict", "predict_proba", "predict_log_proba"):
                 if hasattr(estimator, method):
-                    with Unchanged(estimator, X), pytest.raises(error, match=message):
+                    with Unchanged(estimator, X), raises(error, message):
                         getattr(estimator, method)(X)
 
 
@@ -77,10 +86,10 @@ def assert_raises(cls, X, error, message, *, y=None, kind="dense", predict=True,
         ([DENSE, DENSE], "dim 4.*3"),
         (np.zeros((0, 5)), "0 sample"),
         (np.zeros((20, 0)), "0 feature"),
-        (np.zeros(20), "Expected 2D array, got 1D array"),
+        (np.zeros(20), r"X has 1 dimension.*Reshape your data: X\.reshape\(-1, 1\).*SlidingWindow"),
         ([], "a list of 0 sample"),
-        (None, "Expected 2D array, got scalar"),
-        (3.0, "Expected 2D array, got scalar"),
+        (None, r"X is of type NoneType.*\(n_samples, n_timesteps, n_features\)"),
+        (3.0, "X is of type float.*n_timesteps"),
         ([np.empty((0, 2))] * 3, "no time step at all"),
         ([np.empty((3, 0))] * 3, r"X\[0\] is of shape \(3, 0\).*at least 1"),
         ([DENSE[0], DENSE[1, :, :1]], r"X\[1\] is of shape \(5, 1\).*the same n_features"),
@@ -221,7 +230,7 @@ PLACE = "sample 3, timestep 2"
 )
 def test_the_error_names_the_place_of_an_invalid_value(cls, form, value, message):
     X = put(value, form)
-    assert_raises(cls, X, ValueError, f"(?s){PLACE}.*{message}|{message}.*{PLACE}")
+    assert_raises(cls, X, ValueError, f"{PLACE}.*{message}")
 
 
 @both
@@ -235,7 +244,7 @@ def test_the_error_names_the_place_of_an_invalid_value(cls, form, value, message
 )
 def test_the_error_names_the_place_of_an_invalid_value_in_a_2d_x(cls, value, message):
     X = put(value, "dense")[:, :, 1]
-    match = f"(?s){PLACE}.*{message}|{message}.*{PLACE}"
+    match = f"{PLACE}.*{message}"
     assert_raises(cls, X, ValueError, match, kind="flat")
 
 
@@ -307,9 +316,9 @@ def test_strings_of_numbers_raise(cls, X):
 
 def assert_target_raises(cls, y, message, X=DENSE, error=ValueError):
     for estimator in estimators_in_any_state(cls):
-        with Unchanged(estimator, X, y), pytest.raises(error, match=message):
+        with Unchanged(estimator, X, y), raises(error, message):
             estimator.fit(X, y)
-        with Unchanged(estimator, X, y), pytest.raises(error, match=message):
+        with Unchanged(estimator, X, y), raises(error, message):
             estimator.partial_fit(X, y)
 
 
@@ -341,15 +350,13 @@ def test_an_invalid_target_of_a_regressor_raises(y, message):
 def test_the_error_about_targets_of_the_future_says_on_what_to_train(horizon):
     y = forecast_targets(np.arange(N), horizon)
     remedy = rf"Only the last {horizon} row.*Train on X\[:-{horizon}\], y\[:-{horizon}\]"
-    assert_target_raises(LSTMRegressor, y, rf"contains NaN\.\n{remedy}")
+    assert_target_raises(LSTMRegressor, y, rf"contains NaN\. {remedy}")
     quick(LSTMRegressor).fit(DENSE[:-horizon], y[:-horizon])
 
 
 def test_the_error_about_targets_of_a_panel_says_on_what_to_train():
     y = forecast_targets(np.arange(N), 2, groups=np.arange(N) // 10)
-    assert_target_raises(
-        LSTMRegressor, y, r"(?s)4 rows of y hold NaN, as forecast_targets.*known = ~"
-    )
+    assert_target_raises(LSTMRegressor, y, r"4 rows of y hold NaN, as forecast_targets.*known = ~")
     known = ~np.isnan(y).any(axis=1)
     quick(LSTMRegressor).fit(DENSE[known], y[known])
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
 )
 
 from sklstm.callbacks import CallbackSupportMixin, with_callbacks
-from sklstm.frames import check_columns_hold_numbers, check_not_masked
+from sklstm.frames import check_columns_hold_numbers, check_is_table, check_not_masked
 from sklstm.nn.windows import Windows
 from sklstm.output import SetOutputMixin
 from sklstm.pickling import VersionedEstimator, available_if
@@ -38,6 +38,10 @@ from sklstm.windows.views import Layout, Series, make_buffer, on_grid
 
 __all__ = ["SlidingWindow"]
 
+_ONE_BELOW_THE_OTHER = (
+    " If it holds several series, put one below the other, and name the column that tells them "
+    "apart as group_column."
+)
 _IF_IT_LABELS = " name it as group_column if it labels several series,"
 
 
@@ -447,6 +451,7 @@ class SlidingWindow(CallbackSupportMixin, SetOutputMixin, TransformerMixin, Vers
     def _check(self, X: Any, *, reset: bool) -> Rows:
         """Check X: return its features, the labels of series and the index, if there are any."""
         check_not_masked(X, "X")
+        check_is_table(X, "(n_rows, n_features)", {3: _ONE_BELOW_THE_OTHER})
         index, groups = split_index(index_of(X), self.group_column)
         index = as_times(index)
         position = None

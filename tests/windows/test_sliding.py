@@ -146,8 +146,8 @@ def test_invalid_parameters_are_refused(params):
     [
         (SERIES[:0], ValueError, "0 sample"),
         (SERIES[:, :0], ValueError, "0 feature"),
-        (SERIES[:, 0], ValueError, "Expected 2D array, got 1D array"),
-        (SERIES[np.newaxis], ValueError, "dim 3"),
+        (SERIES[:, 0], ValueError, r"1 dimension.*Reshape your data: X\.reshape\(-1, 1\)"),
+        (SERIES[np.newaxis], ValueError, "3 dimension.*group_column"),
         (SERIES - np.inf, ValueError, "infinity"),
         (SERIES + 1j, ValueError, "Complex data"),
         (SERIES.astype(str), ValueError, "strings"),
