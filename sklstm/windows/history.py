@@ -22,6 +22,14 @@ RowsBySeries = Mapping[Hashable, NDArray[Any]]  # rows of each series of a panel
 _TOLERANCE = 1e-4
 _TOLERANCE_IF_CONSTANT = 1e-6
 
+# Largest expected number of places at which as many fitted rows agree with those of X by chance.
+# On counts and rounded values, at most 4 % of the rows that do follow are then refused.
+_BY_CHANCE = 0.01
+
+# Rows of X that are compared with all fitted rows; a stretch of so many that occurs at several
+# places is periodic.
+_MOST_COMPARED = 1000
+
 
 @dataclass(frozen=True)
 class _Fingerprints:
@@ -89,24 +97,29 @@ class _Fingerprints:
         values : ndarray of shape (n_rows, n_features)
             Its rows in X.
         n_rows : int
-            How many of them have to agree.
+            How many of them have to agree, and at least two.
 
         Returns
         -------
         int or None
-            The row of ``fit`` that X begins with. None if there is no such row, or several: a
-            constant or periodic stretch says nothing.
+            The row of ``fit`` that X begins with. None if there is no such row, or several, as in
+            a periodic stretch, or if the rows may agree by chance: a few counts, or a constant
+            stretch.
         """
         fitted = self.of_series[member.group]
-        n_rows = max(n_rows, 2)  # a single row agrees by chance
-        if len(values) < n_rows or len(fitted) < n_rows:
+        if min(len(values), len(fitted)) < 2:
             return None
-        first = self._numbers(values[:n_rows])
-        if any(_are_close(first[k:], first[:-k]).all() for k in range(1, n_rows // 2 + 1)):
-            return None  # it repeats itself
+        first = self._numbers(values[: len(fitted)])
+        n_rows = max(n_rows, _n_rows_that_tell(first, fitted))
+        if len(first) < n_rows:
+            return None
         places = np.arange(len(fitted) - n_rows + 1)
-        for k in range(n_rows):
-            places = places[_are_close(fitted[places + k], first[k])]
+        for k, number in enumerate(first[: max(n_rows, _MOST_COMPARED)]):
+            is_after = places + k >= len(fitted)  # where anything may come
+            agrees = _are_close(fitted[np.minimum(places + k, len(fitted) - 1)], number) | is_after
+            if k >= n_rows and (len(places) == 1 or not agrees.any()):
+                break
+            places = places[agrees]
         return int(places[0]) if len(places) == 1 else None
 
     def _numbers(self, values: NDArray[Any]) -> NDArray[np.float64]:
@@ -203,7 +216,7 @@ class History:
         rows : Rows
             The rows of X.
         window_size : int
-            A run of so many fitted rows is no coincidence.
+            A run of at least so many fitted rows is refused.
         may_have_gap : bool
             Whether rows may be missing in between. They become rows of NaN.
 
@@ -344,6 +357,18 @@ class History:
 def _are_close(a: Any, b: Any) -> NDArray[np.bool_]:
     """Compare fingerprints."""
     return np.asarray(np.abs(a - b) <= _TOLERANCE)
+
+
+def _n_rows_that_tell(first: NDArray[np.float64], fitted: NDArray[np.float64]) -> int:
+    """Return how many of the first rows of X do not agree by chance with as many fitted ones."""
+    in_order = np.sort(fitted)
+    begin = np.searchsorted(in_order, first - _TOLERANCE, side="left")
+    n_equal = np.searchsorted(in_order, first + _TOLERANCE, side="right") - begin
+    log_probability = np.log(np.maximum(n_equal, 1) / len(fitted))
+    # A row that repeats the one before says nothing: it may be a stretch of zeros.
+    log_probability[1:][_are_close(first[1:], first[:-1])] = 0
+    n_by_chance = np.exp(log_probability.cumsum()) * len(fitted)
+    return max(2, 1 + int((n_by_chance > _BY_CHANCE).sum()))
 
 
 def _last(rows: NDArray[Any], n_rows: int) -> NDArray[Any]:

@@ -132,10 +132,11 @@ class SlidingWindow(CallbackSupportMixin, SetOutputMixin, TransformerMixin, Vers
 
     Without an index, or if both indexes only count from zero, the values decide. Rows that begin
     with all fitted rows have no past. Rows from the middle of the fitted ones are an error: a run
-    of at least ``window_size`` rows that occurs there once. A constant or periodic stretch says
-    nothing, and neither does a single row. All other rows are *taken to follow directly*. A
-    StandardScaler drops the index, unless ``pipeline.set_output(transform="pandas")`` keeps it.
-    ``carry_context="follows"`` says that all rows follow, and nothing is guessed.
+    of at least ``window_size`` rows that occurs there once, and is too long for a coincidence. A
+    few counts, a constant or a periodic stretch say nothing, and neither does a single row. All
+    other rows are *taken to follow directly*. A StandardScaler drops the index, unless
+    ``pipeline.set_output(transform="pandas")`` keeps it. ``carry_context="follows"`` says that all
+    rows follow, and nothing is guessed.
 
     ``transform`` does not change the state of the transformer. A live system either passes all
     rows since the fit each time, or calls ``partial_fit`` with each row after using it.

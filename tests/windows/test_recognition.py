@@ -54,6 +54,43 @@ def test_a_stream_of_counts_follows_although_each_was_seen_before():
         window.partial_fit(row)
 
 
+COARSE = {
+    "counts": lambda rng: rng.poisson(3, size=200),
+    "rare counts": lambda rng: rng.poisson(0.3, size=200),
+    "zeros and ones": lambda rng: rng.randint(2, size=200),
+    "one digit": lambda rng: rng.normal(size=200).round(1),
+    "a rounded random walk": lambda rng: rng.normal(size=200).cumsum().round(),
+}
+
+
+@pytest.mark.parametrize("draw", COARSE.values(), ids=COARSE)
+@pytest.mark.parametrize("window_size", [1, 3, 8])
+def test_rows_of_few_values_that_follow_are_rarely_taken_for_fitted_ones(draw, window_size):
+    n_refused = 0
+    for seed in range(40):
+        series = draw(np.random.RandomState(seed)).astype(float)[:, np.newaxis]
+        window = carrying(window_size).fit(series[:150])
+        try:
+            window.transform(series[150:])
+        except ValueError:
+            n_refused += 1
+    assert n_refused <= 2
+
+
+@pytest.mark.parametrize("draw", COARSE.values(), ids=COARSE)
+def test_many_rows_of_few_values_are_recognized(draw):
+    series = draw(np.random.RandomState(0)).astype(float)[:, np.newaxis]
+    window = carrying(3).fit(series)
+    with pytest.raises(ValueError, match=f"{MIDDLE} 20 on"):
+        window.transform(series[20:160])
+
+
+def test_a_run_of_fitted_rows_is_recognized_although_others_come_after_it():
+    window = carrying().fit(NOISE)
+    with pytest.raises(ValueError, match=f"{MIDDLE} 9 on"):
+        window.transform(np.r_[NOISE[9:15], NOISE[30:40]])
+
+
 @pytest.mark.parametrize(
     "series",
     [np.zeros(100), np.arange(100) % 4.0, np.arange(100) % 24.0, np.repeat([1.0, 2.0], 50)],
