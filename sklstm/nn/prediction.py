@@ -23,16 +23,26 @@ __all__ = ["State", "advance_streams", "blocks_of", "raw_outputs", "raw_outputs_
 # (sum, maximum, number of steps) and the last time steps of the input.
 State = tuple[Any, ...]
 
-# Sequences in a block. Larger blocks leave the cache, smaller ones pay more for each NumPy call.
-# Measured on one to 256 units: 256 to 1024 are level.
-_BLOCK_SIZE = 512
+# Most and fewest sequences in a block. Wider blocks leave the cache; narrower ones pay more for
+# each NumPy call, and their matrix products are inefficient. In one thread, in float32: with 16 and
+# 32 units, 512 and 256 are level and 64 takes 1.1 to 1.5 times as long; with 64 to 256 units, 32 to
+# 256 are level and 16 takes 1.2 times as long.
+_MAX_WIDTH = 512
+_MIN_WIDTH = 32
+
+# Samples are divided into this many blocks, for as many threads, where each block has at least
+# _MIN_BLOCK multiplications in the largest product of a step. Below, threads that wait for the
+# interpreter lock lose more than they gain.
+_N_BLOCKS = 4
+_MIN_BLOCK = 1 << 19
 
 # Hidden states that prediction keeps where the head reads all of them: more take more memory, fewer
 # make blocks narrow.
 _MAX_KEPT = 1 << 23
 
-# Hidden values (samples x steps x units) from which a second thread is worth its start.
-_MIN_THREADED = 1 << 19
+# Hidden values (samples x steps x units) from which a second thread is worth its start: about a
+# millisecond.
+_MIN_THREADED = 1 << 17
 
 
 def raw_outputs(
@@ -69,11 +79,7 @@ def raw_outputs(
         return _raw_outputs_at_steps(network, parameters, sequences, pool, rows, recent)
     n_samples = len(sequences) if rows is None else len(rows)
     raw = np.empty((network.n_outputs, n_samples), parameters.dtype)
-    block_size = _BLOCK_SIZE
-    if network.pooling != ("last",):
-        n_kept = sequences.n_timesteps * network.n_directions * network.hidden_layer_sizes[-1]
-        block_size = max(1, min(block_size, _MAX_KEPT // max(1, n_kept)))
-    blocks = list(blocks_of(n_samples, block_size))
+    blocks = list(blocks_of(n_samples, _width(n_samples, network, sequences.n_timesteps)))
     n_values = n_samples * sequences.n_timesteps * sum(network.hidden_layer_sizes)
     n_lanes = min(pool.n_threads, len(blocks)) if n_values >= _MIN_THREADED else 1
 
@@ -173,8 +179,8 @@ def _fill(
     n_sequences, n_timesteps : int
         Number of sequences, and of steps of the longest.
     """
-    n_kept = n_timesteps * network.n_directions * network.hidden_layer_sizes[-1]
-    blocks = list(blocks_of(n_sequences, max(1, min(_BLOCK_SIZE, _MAX_KEPT // max(1, n_kept)))))
+    width = _width(n_sequences, network, n_timesteps, keeps_all=True)
+    blocks = list(blocks_of(n_sequences, width))
     n_values = n_sequences * n_timesteps * sum(network.hidden_layer_sizes)
     n_lanes = min(pool.n_threads, len(blocks)) if n_values >= _MIN_THREADED else 1
 
@@ -186,6 +192,33 @@ def _fill(
                 raw[:, columns] = network.raw_outputs(parameters, packed, buffers)
 
     pool.map(run_lane, range(n_lanes))
+
+
+def _width(n_samples: int, network: Network, n_timesteps: int, *, keeps_all: bool = False) -> int:
+    """Return how many sequences to compute at once.
+
+    That depends on the samples and on the network, not on the number of threads: the width of a
+    matrix product may change its last bits.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of sequences.
+    network : Network
+        The network.
+    n_timesteps : int
+        Steps of the longest sequence.
+    keeps_all : bool, default=False
+        Whether the hidden states of all steps are kept, whatever the head reads.
+    """
+    widest = _MAX_WIDTH
+    if keeps_all or network.pooling != ("last",):
+        n_kept = n_timesteps * network.n_directions * network.hidden_layer_sizes[-1]
+        widest = max(1, min(widest, _MAX_KEPT // max(1, n_kept)))
+    narrowest = max(_MIN_WIDTH, _MIN_BLOCK // network.step_size)
+    n_blocks = min(_N_BLOCKS, n_samples // narrowest)
+    n_blocks = max(1, n_blocks - n_blocks % 2)  # two threads have equal shares
+    return max(1, min(widest, -(-n_samples // n_blocks)))
 
 
 def blocks_of(n_samples: int, size: int) -> Iterator[slice]:

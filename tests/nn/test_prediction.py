@@ -87,20 +87,25 @@ class RecordingPool(ThreadPool):
         return super().map(function, items)
 
 
-def test_raw_outputs_in_several_threads_have_the_same_bits():
+@pytest.mark.parametrize(
+    ("n_samples", "n_timesteps", "n_lanes"),
+    [(1, 1, 1), (100, 40, 2), (1000, 7, 4), (2500, 7, 5)],
+    ids=["a sample", "two blocks", "four blocks", "blocks of the largest width"],
+)
+def test_raw_outputs_have_the_same_bits_whatever_the_threads(n_samples, n_timesteps, n_lanes):
     rng = np.random.RandomState(0)
-    network = Network(2, (100,), 1)  # large enough for a second thread
+    network = Network(2, (100,), 1)
     parameters = network.initialize(rng)
-    sequences = DenseSequences(rng.normal(size=(1000, 7, 2)), has_missing=False)
+    sequences = DenseSequences(rng.normal(size=(n_samples, n_timesteps, 2)), has_missing=False)
     raw = []
     with threadpool_limits(1, user_api="blas"):
-        for n_threads, n_items in ((1, 1), (2, 2), (3, 2)):
+        for n_threads in (1, 2, 3, 8):
             with RecordingPool(n_threads) as pool:
                 raw.append(raw_outputs(network, parameters, sequences, pool))
-            assert pool.n_items == n_items
-    assert raw[0].shape == (1, 1000)
-    np.testing.assert_array_equal(raw[0], raw[1])
-    np.testing.assert_array_equal(raw[0], raw[2])
+            assert pool.n_items == min(n_threads, n_lanes)
+    assert raw[0].shape == (1, n_samples)
+    for other in raw[1:]:
+        np.testing.assert_array_equal(raw[0], other)
 
 
 def test_raw_outputs_of_rows_are_in_the_order_of_the_rows():
