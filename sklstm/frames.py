@@ -115,7 +115,8 @@ def check_columns_hold_numbers(X: Any, remedies: str = "", name: str = "X") -> N
         if kind is None:
             continue
         if kind == "dates":
-            hint = "Make it the index, with set_index, or numbers, such as the hour."
+            index = "Make it the index, with set_index, or" if hasattr(X, "iloc") else "Make it"
+            hint = f"{index} numbers, such as the hour."
         else:
             hint = f"Encode it as numbers, for instance with OneHotEncoder,{remedies} or drop it."
         raise ValueError(
