@@ -16,6 +16,7 @@ __all__ = [
     "check_not_masked",
     "check_same_columns",
     "count_dims",
+    "first_string",
     "is_missing",
     "stack_frames",
 ]
@@ -88,6 +89,16 @@ def check_is_table(X: Any, shape: str, advice: dict[int, str]) -> None:
     column = "X.to_frame()" if hasattr(X, "to_frame") else "X.reshape(-1, 1)"
     hint = f" Reshape your data: {column} makes a series one column." if n_dims == 1 else ""
     raise ValueError(f"X {given}, but must be of shape {shape}.{hint}{advice.get(n_dims, '')}")
+
+
+def first_string(values: Any) -> str | None:
+    """Return the first string in an array of objects; None for any other input.
+
+    NumPy would read strings such as "1.5" in it as numbers.
+    """
+    if isinstance(values, np.ndarray) and values.dtype.kind == "O":
+        return next((value for value in values.flat if isinstance(value, str)), None)
+    return None
 
 
 def check_columns_hold_numbers(X: Any, remedies: str = "", name: str = "X") -> None:
