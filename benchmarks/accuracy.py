@@ -63,10 +63,10 @@ def same_draws(lstm, X, y, n_epochs=3):
     return float(np.max(np.abs(np.divide(theirs, ours) - 1)))
 
 
-def benchmark(name, only, is_quick):
+def benchmark(name, only, most_seeds):
     """Measure a set, and return its entry in accuracy.json."""
     kind, task = TASKS[name]
-    n_seeds = 2 if is_quick else task.n_seeds
+    n_seeds = min(task.n_seeds, most_seeds)
     result, first = kind(task, partial(measure, only=only, n_seeds=n_seeds))
     if first is not None and "torch" in result["scores"]:
         result["same_draws"] = same_draws(*first)
@@ -85,13 +85,15 @@ def main():
     parser.add_argument("--report", action="store_true", help="only write the report")
     parser.add_argument("--quick", action="store_true", help="two seeds; nothing is written")
     parser.add_argument("--models", nargs="+", help="measure only these models again")
+    parser.add_argument("--seeds", type=int, default=10, help="most seeds of a model")
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() and not arguments.quick else {}
     if not arguments.report:
         warnings.simplefilter("ignore", ConvergenceWarning)
         for name in arguments.names or TASKS:
             start = time.perf_counter()
-            result = benchmark(name, arguments.models, arguments.quick)
+            most_seeds = 2 if arguments.quick else arguments.seeds
+            result = benchmark(name, arguments.models, most_seeds)
             if arguments.models and name in results:
                 result = updated(results[name], result)
             results[name] = result
