@@ -117,7 +117,6 @@ class BaseLSTM(
         model: Model,
         samples: _Samples,
         rows: NDArray[np.intp],
-        validation_rows: NDArray[np.intp],
         *,
         is_validated: bool,
     ) -> tuple[Model, LinearStart | None]:
@@ -172,7 +171,7 @@ class BaseLSTM(
         ------
         ValueError
             If the input cannot be used, or if training diverges. The estimator is then as it was
-            before, and so is a RandomState in ``random_state``.
+            before.
         """
         for warning in self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val):
             # Last, so that what was learned is kept where warnings are errors.
@@ -214,9 +213,8 @@ class BaseLSTM(
                     messages.append(UserWarning(_LEAKY_SPLIT))
             start = None
             if is_new:
-                model, start = self._start(
-                    model, samples, rows, validation_rows, is_validated=samples_val is not None
-                )
+                is_validated = samples_val is not None
+                model, start = self._start(model, samples, rows, is_validated=is_validated)
             validation = None
             if samples_val is not None:
                 scored = validation_rows if samples_val is samples else None
@@ -232,12 +230,10 @@ class BaseLSTM(
             result = self._train(
                 model, state.restarted(), samples, rows, validation, settings, pool, report, start
             )
-            messages.extend(self._warnings_of_divergence(model, samples, result))
             report.close(lambda: result)
             return result
 
-        with _unconsumed(self.random_state):
-            result = call_with_pool(learn)
+        result = call_with_pool(learn)
         self._publish(result)
         warning = warning_about_columns(result.model.input, self.timesteps)
         if is_new and warning is not None:
@@ -278,7 +274,7 @@ class BaseLSTM(
             samples, model, state = self._prepare(X, y, sample_weight, classes, is_new=is_new)
             rows = np.arange(len(samples.sequences))
             if is_new:
-                model, _ = self._start(model, samples, rows, np.arange(0), is_validated=False)
+                model, _ = self._start(model, samples, rows, is_validated=False)
             settings = self._settings(
                 self._make_loss(model.output),
                 1,
@@ -289,8 +285,7 @@ class BaseLSTM(
             report = EpochReport(self)
             return self._train(model, state, samples, rows, None, settings, pool, report)
 
-        with _unconsumed(self.random_state):
-            result = call_with_pool(learn)
+        result = call_with_pool(learn)
         self._publish(result)
         warning = warning_about_columns(result.model.input, self.timesteps)
         if is_new and warning is not None:
@@ -406,23 +401,19 @@ class BaseLSTM(
         model: Model,
         samples: _Samples,
         rows: NDArray[np.intp],
-        validation_rows: NDArray[np.intp],
         *,
         is_validated: bool,
     ) -> tuple[Model, LinearStart | None]:
         """Set up the head of a new model, from the samples to train on."""
         network = model.network
         rows = samples.sequences.targets(rows)
-        validation_rows = samples.sequences.targets(validation_rows)
         if network.n_recent == 0:
             return self._plain_start(model, samples, rows), None
         n_steps = network.n_recent // network.n_features
         with np.errstate(all="ignore"):  # what is not finite is found here, or in training
             recent = recent_steps(samples.sequences, rows, samples.weights, n_steps, model.dtype)
             model = replace(model, recent=recent)
-            return self._ridge_start(
-                model, samples, rows, validation_rows, is_validated=is_validated
-            )
+            return self._ridge_start(model, samples, rows, is_validated=is_validated)
 
     def _new_model(
         self, form: InputForm, output: Any, dtype: np.dtype, n_recent: int = 0
@@ -481,40 +472,12 @@ class BaseLSTM(
         try:
             return train(model, state, data, validation, settings, pool, report, start)
         except FloatingPointError as error:
-            raise ValueError(f"Training diverged {error}. {self._remedy_for_divergence}") from error
-
-    @property
-    def _remedy_for_divergence(self) -> str:
-        return (
-            f"Lower learning_rate_init (now {self.learning_rate_init:g}), set max_grad_norm (now "
-            f"{self.max_grad_norm}), or bring the features and the target to a common scale, for "
-            "instance with StandardScaler."
-        )
-
-    def _warnings_of_divergence(
-        self, model: Model, samples: _Samples, result: TrainingResult
-    ) -> list[Warning]:
-        """Warn if training has ended with a loss that a constant would not have.
-
-        ``model`` is the model before training.
-        """
-        history, weights = result.state.history, samples.weights
-        if result.state.progress.epoch == 0:
-            return []
-        target = self._scaled_target(model.output, samples.target, model.dtype)
-        loss = self._make_loss(model.output).value(target, np.zeros_like(target))
-        constant = float(np.average(loss, weights=weights))
-        W = model.network.penalized(model.parameters)
-        penalty = self.alpha / (2 * float(weights.sum())) * float(np.vdot(W, W))
-        # At least one: a constant target, which a constant predicts without error, is no reason.
-        if history.loss <= 2 * max(constant, 1) + 2 * penalty:
-            return []
-        return [
-            ConvergenceWarning(
-                f"Training has diverged: the loss of the last epoch is {history.loss:.3g}, that of "
-                f"a constant prediction {constant:.3g}. {self._remedy_for_divergence}"
-            )
-        ]
+            raise ValueError(
+                f"Training diverged {error}. Lower learning_rate_init (now "
+                f"{self.learning_rate_init:g}), set max_grad_norm (now {self.max_grad_norm}), or "
+                "bring the features and the target to a common scale, for instance with "
+                "StandardScaler."
+            ) from error
 
     def _stretches(
         self, sequences: Sequences, rows: NDArray[np.intp], batch_size: float = np.inf
@@ -562,13 +525,9 @@ class BaseLSTM(
         target = self._scaled_target(model.output, samples.target[scored], model.dtype)
         weights = samples.score_weights[scored]
         score = functools.partial(self._validation_score, model.output, target.T, weights)
-        value = self._make_loss(model.output).value
-
-        def loss(raw: Floats) -> float:
-            return float(np.add.reduce(value(target, raw) * weights, dtype=np.float64))
-
         stretches = self._stretches(samples.sequences, rows)
-        return ValidationSet(samples.sequences, rows, score, loss, float(weights.sum()), stretches)
+        loss = self._make_loss(model.output)
+        return ValidationSet(samples.sequences, rows, score, loss, target, weights, stretches)
 
     # Using what was learned.
 
@@ -707,8 +666,7 @@ class BaseLSTM(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        # With one step, whatever is NaN is part of a step, unless the whole sequence is missing.
-        tags.input_tags.allow_nan = self.timesteps != 1
+        tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"] if self.dtype is None else []
         return tags
 
@@ -749,19 +707,6 @@ _LEAKY_SPLIT = (
     "validation_split='random' puts windows of the same time steps on both sides: early stopping "
     "sees a score that is too good. Use validation_split='last'."
 )
-
-
-@contextmanager
-def _unconsumed(random_state: Any) -> Iterator[None]:
-    """Let a call that fails draw nothing from a generator that the user has given."""
-    is_given = isinstance(random_state, np.random.RandomState)
-    before = random_state.get_state() if is_given else None
-    try:
-        yield
-    except BaseException:
-        if is_given:
-            random_state.set_state(before)
-        raise
 
 
 @contextmanager

@@ -452,7 +452,6 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         model: Model,
         samples: Any,
         rows: NDArray[np.intp],
-        validation_rows: NDArray[np.intp],
         *,
         is_validated: bool,
     ) -> tuple[Model, LinearStart | None]:
@@ -469,10 +468,12 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         gram = Gram(model.network.n_recent, n_targets, model.dtype)
         gram.add(sequences, rows, target - level, weights, recent)
         ridge = gram.solve()
-        all_rows = np.concatenate([rows, validation_rows])
+        # Of the validation samples, and of the gap before them.
+        all_rows = np.arange(len(target))
+        others = np.setdiff1d(all_rows, rows, assume_unique=True)
         ridge_of_all = ridge
-        if len(validation_rows):
-            gram.add(sequences, validation_rows, target - level, weights, recent)
+        if len(others):
+            gram.add(sequences, others, target - level, weights, recent)
             ridge_of_all = gram.solve()
 
         def moved(ridge: Ridge, rows: NDArray[np.intp]) -> tuple[Ridge, NDArray[np.float64]]:
@@ -527,13 +528,13 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         if self.loss == "squared_error":
             return r2_score(target, predicted, sample_weight=weights)
         if self.loss == "poisson":
-            # The metric takes one output at a time and no counts that are all equal, which it may
-            # divide by zero for; the score of those is zero, as R^2 is for a constant target.
+            # The metric takes one output at a time and no counts that are all zero; the score of
+            # those is zero, as R^2 is for a constant target.
             counted = weights > 0
             return np.mean(
                 [
                     d2_tweedie_score(true, mean, sample_weight=weights, power=1)
-                    if np.ptp(true[counted]) > 0
+                    if true[counted].any()
                     else 0.0
                     for true, mean in zip(target.T, predicted.T, strict=True)
                 ]
@@ -553,7 +554,8 @@ def _mean_and_deviation(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the weighted mean and standard deviation of each column, 1 for a constant one."""
     mean = np.average(target, axis=0, weights=weights)
-    return mean, _without_rounding(_root_mean_square(target - mean, weights), mean)
+    scale = np.sqrt(np.average((target - mean) ** 2, axis=0, weights=weights))
+    return mean, _without_rounding(scale, mean)
 
 
 def _median_and_range(
@@ -565,16 +567,8 @@ def _median_and_range(
     """
     low, median, high = (_weighted_quantile(target, weights, q) for q in (0.25, 0.5, 0.75))
     scale = (high - low) / _IQR_OF_NORMAL
-    deviation = _root_mean_square(target - median, weights)
+    deviation = np.sqrt(np.average((target - median) ** 2, axis=0, weights=weights))
     return median, _without_rounding(np.where(scale > 0, scale, deviation), median)
-
-
-def _root_mean_square(values: NDArray[np.float64], weights: Floats) -> NDArray[np.float64]:
-    """Return the weighted root mean square of each column, however small or large it is."""
-    # A power of two, which changes no digit: the squares of the values may be out of range.
-    _, exponent = np.frexp(np.abs(values).max(axis=0))
-    squares = np.ldexp(values, -exponent) ** 2
-    return np.ldexp(np.sqrt(np.average(squares, axis=0, weights=weights)), exponent)
 
 
 def _without_rounding(scale: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:

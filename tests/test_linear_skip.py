@@ -395,25 +395,30 @@ def test_on_a_product_the_error_is_far_below_that_of_the_ridge(early_stopping):
     assert error < 0.3 * ridge_error(X[:500], y[:500], X[500:], y[500:])
 
 
+@pytest.mark.parametrize("gap", [0, 7])
 @pytest.mark.parametrize("seed", range(6))
-def test_early_stopping_mixes_where_training_ends_with_the_ridge_of_all_samples(seed):
+def test_early_stopping_mixes_where_training_ends_with_the_ridge_of_all_samples(seed, gap):
     """Training starts from half of the ridge, and here it ends there too.
 
-    The fraction is what the samples set aside say, and a few more that say that it is zero.
+    The fraction is what the samples set aside say, and a few more that say that it is zero. The
+    ridge that is mixed in the end knows the samples of the gap as well.
     """
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(100, 3, 1))
     y = X[:, -1, 0] + rng.normal(size=100)
     model = LSTMRegressor(4, linear_skip=3, early_stopping=True, max_iter=1, random_state=0)
-    model.set_params(learning_rate_init=1e-12).fit(X, y)
+    model.set_params(learning_rate_init=1e-12, validation_gap=gap).fit(X, y)
 
-    of_training, of_all = FlatRidge(3, X[:90], y[:90]), FlatRidge(3, X, y)
+    n = 90 - gap
+    of_training, of_all = FlatRidge(3, X[:n], y[:n]), FlatRidge(3, X, y)
     of_all.mean, of_all.scale = of_training.mean, of_training.scale
     of_all.ridges = [of_all.fit_one(of_all.flat(X), y)]
     linear = of_training.predict(X)[:, 0]
-    trained = (linear + y[:90].mean()) / 2
+    trained = (linear + y[:n].mean()) / 2
     fractions = np.arange(101) / 100
-    doubt = _N_DOUBTS * np.mean((y[90:] - linear[90:]) ** 2)
+    left = y[90:] - linear[90:]
+    r = max(0, np.sum(left[1:] * left[:-1]) / np.sum(left**2))
+    doubt = _N_DOUBTS * np.mean(left**2) * (1 + r) / (1 - r)
     mixed = [(1 - f) * linear[90:] + f * trained[90:] for f in fractions]
     losses = [
         np.sum((y[90:] - p) ** 2) + doubt * f**2 for p, f in zip(mixed, fractions, strict=True)

@@ -7,7 +7,6 @@ with the number of samples, and the result is reproducible.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklstm.nn.cell import Floats
+from sklstm.nn.losses import Loss
 from sklstm.nn.network import Network
 from sklstm.nn.prediction import blocks_of
 from sklstm.nn.recent import RecentSteps
@@ -24,6 +24,7 @@ __all__ = [
     "Gram",
     "LinearStart",
     "Ridge",
+    "autocorrelation",
     "lstm_fraction",
     "mixture",
     "recent_steps",
@@ -45,10 +46,11 @@ _LEAST_FREEDOM = 0.1
 # leaving out a quarter or more made them 8 to 11 % larger.
 _MOST_INCOMPLETE = 1 / 6
 
-# Validation samples that say beforehand that the LSTM adds nothing to the ridge. More make the
-# result safer, fewer let the LSTM contribute more. On the training parts of the forecasting sets,
-# 4 and 8 have the same mean error (0.98 of the ridge); 4 is better on the nonlinear sets (0.92
-# against 0.93), 8 is safer on the others.
+# Independent validation samples that say beforehand that the LSTM adds nothing to the ridge. More
+# make the result safer, fewer let the LSTM contribute more. On the training parts of the
+# forecasting sets, 4 and 8 have nearly the same mean error (0.964 and 0.966 of the ridge); 4 is
+# better on the nonlinear sets, 8 is safer on the others. Without the effective number, errors
+# several steps ahead are 1.5 % larger, and a random walk is mistaken for progress more often.
 _N_DOUBTS = 5
 
 # Fractions of the LSTM that are tried.
@@ -313,30 +315,76 @@ def mixture(network: Network, linear: Floats, trained: Floats, fraction: float) 
 
 
 def lstm_fraction(
-    loss: Callable[[Floats], float], linear: Floats, trained: Floats, total_weight: float
+    loss: Loss, target: Floats, weights: Floats, linear: Floats, trained: Floats
 ) -> float:
     """Choose how much of the trained network to add to the linear start.
 
-    The validation loss of the mixture is minimised, plus a penalty that is as strong as some
-    further samples on which the network adds as much noise as the linear start leaves.
+    The mean validation loss of the mixture is minimised, plus a penalty that is as strong as some
+    further samples on which the network adds as much noise as the linear start leaves. Samples of
+    a series are not independent, above all where their targets overlap, as several steps ahead:
+    there the penalty is weighed against the effective number of samples [1]_.
 
     Parameters
     ----------
-    loss : callable
-        Takes raw outputs and returns the summed loss of the validation samples.
+    loss : Loss
+        The loss.
+    target : ndarray of shape (n_outputs, n_samples)
+        Targets of the validation samples, in their order.
+    weights : ndarray of shape (n_samples,)
+        Their weights.
     linear, trained : ndarray of shape (n_outputs, n_samples)
-        Raw outputs of the linear start and of the trained network for the validation samples.
-    total_weight : float
-        Sum of the weights of the validation samples.
+        Raw outputs of the linear start and of the trained network for the samples.
 
     Returns
     -------
     float
         Between 0 and 1.
+
+    References
+    ----------
+    .. [1] G. V. Bayley and J. M. Hammersley, "The 'Effective' Number of Independent Observations
+       in an Autocorrelated Time Series", Supplement to the Journal of the Royal Statistical
+       Society 8(2), 1946.
     """
-    doubt = _N_DOUBTS * loss(linear) / total_weight
+    is_counted = weights > 0
+    target, linear, trained = (a[:, is_counted] for a in (target, linear, trained))
+    weights = weights[is_counted].astype(np.float64)
+
+    def total_loss(raw: Floats) -> float:
+        return float(np.add.reduce(loss.value(target, raw) * weights))
+
+    # The errors of the linear start, as the loss sees them. Those of independent samples are not
+    # correlated with their neighbours.
+    r = autocorrelation(loss.gradient(target, linear))
+    # n_effective = n (1 - r) / (1 + r)
+    doubt = _N_DOUBTS * (1 + r) / (1 - r) * total_loss(linear) / weights.sum()
     objective = [
-        loss((1 - fraction) * linear + fraction * trained) + doubt * fraction**2
+        total_loss((1 - fraction) * linear + fraction * trained) + doubt * fraction**2
         for fraction in _FRACTIONS
     ]
     return float(_FRACTIONS[int(np.argmin(objective))])
+
+
+def autocorrelation(errors: Floats) -> float:
+    """Return the correlation of errors with those of the next sample, zero if it is negative.
+
+    The errors should have a mean of zero, so none is subtracted: errors that all have the same
+    sign say the same thing again.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_outputs, n_samples)
+        Errors of the samples in their order.
+
+    Returns
+    -------
+    float
+        At least 0 and less than 1.
+    """
+    size = np.abs(errors).max(initial=0)
+    if not 0 < size < np.inf:
+        return 0.0
+    e = errors.astype(np.float64) / size  # squares of very small numbers would be zero
+    # r = sum of e_t e_(t+1) / sum of e_t^2, over samples and outputs
+    r = float((e[:, 1:] * e[:, :-1]).sum() / (e**2).sum())
+    return max(r, 0.0)

@@ -55,10 +55,6 @@ _MEMORY = 0.99
 # and a copy of them 0.1 ms, of a call of at least 1 ms. It is enough for any plot.
 _N_EPOCHS_KEPT = 10_000
 
-# A weight of an LSTM layer above this has diverged: its gates are open or shut for whatever they
-# read. Training with a sensible learning rate stays far below; one step of a rate of 1e9 does not.
-_MAX_LSTM_WEIGHT = 1e8
-
 # The learning rate below which "adaptive" does not go, as in scikit-learn's MLP.
 _LEAST_LEARNING_RATE = 1e-6
 
@@ -75,10 +71,12 @@ class ValidationSet(NamedTuple):
     score : callable
         Takes raw outputs of shape (n_samples, n_outputs) and returns their score; greater is
         better.
-    loss : callable
-        Takes raw outputs of shape (n_outputs, n_samples) and returns their summed, weighted loss.
-    total_weight : float
-        Sum of the weights.
+    loss : Loss
+        The loss, which decides how much of the network is added to a ridge.
+    target : ndarray of shape (n_outputs, n_samples)
+        Targets, in the units of raw outputs.
+    weights : ndarray of shape (n_samples,)
+        Weights of the samples.
     stretches : Stretches, default=None
         The rows, to score each epoch along stretches of them, as training goes through its own;
         what is kept in the end is scored on the sequences all the same. None: always on these.
@@ -87,8 +85,9 @@ class ValidationSet(NamedTuple):
     sequences: Sequences
     rows: NDArray[np.intp]
     score: Callable[[Floats], float]
-    loss: Callable[[Floats], float]
-    total_weight: float
+    loss: Loss
+    target: Floats
+    weights: Floats
     stretches: Stretches | None = None
 
 
@@ -458,9 +457,8 @@ class _Validator:
                 history.best_score = float(self.validation.score(self._raw_outputs(best).T))
             return best
         linear, trained = self._raw_outputs(start.on_training), self._raw_outputs(best)
-        fraction = lstm_fraction(
-            self.validation.loss, linear, trained, self.validation.total_weight
-        )
+        of = self.validation
+        fraction = lstm_fraction(of.loss, of.target, of.weights, linear, trained)
         raw = (1 - fraction) * linear + fraction * trained
         history.best_score = float(self.validation.score(raw.T))
         if fraction == 0:
@@ -568,21 +566,11 @@ class Trainer:
             if self.average is not None:
                 self.average.update(parameters)
             total_loss += loss * batch_weight
-        self._check_bounds(parameters)
-        return total_loss / total_weight
-
-    def _check_bounds(self, parameters: Floats) -> None:
-        """Raise an error if a weight is out of bounds.
-
-        No batch follows the last update to show what it did.
-        """
+        # No batch follows the last update to show what it did.
         largest = float(np.abs(parameters).max())
         if not largest < np.sqrt(np.finfo(parameters.dtype).max):
             raise FloatingPointError(f"the largest weight is {largest:g}")
-        *lstms, _ = self.network.matrices(parameters)
-        largest = float(max(np.abs(W).max() for W in lstms))
-        if largest > _MAX_LSTM_WEIGHT:
-            raise FloatingPointError(f"the largest weight of an LSTM layer is {largest:g}")
+        return total_loss / total_weight
 
     def _loss_and_gradient(
         self,

@@ -15,6 +15,7 @@ from sklstm.nn.linear import (
     _N_DOUBTS,
     Gram,
     Ridge,
+    autocorrelation,
     lstm_fraction,
     mixture,
     recent_steps,
@@ -331,9 +332,7 @@ def draw_outputs(gain, n_samples=40, seed=0):
 def fraction_of(target, linear, trained, loss=None, weights=None):
     weights = np.ones(target.shape[1]) if weights is None else weights
     loss = SquaredError() if loss is None else loss
-    return lstm_fraction(
-        lambda raw: float(loss.value(target, raw) @ weights), linear, trained, weights.sum()
-    )
+    return lstm_fraction(loss, target, weights, linear, trained)
 
 
 @pytest.mark.parametrize("loss", [SquaredError(), AbsoluteError(), PinballLoss(0.8)])
@@ -342,7 +341,8 @@ def test_the_fraction_minimises_the_loss_with_some_samples_of_doubt(gain, loss):
     target, linear, trained = draw_outputs(gain)
     weights = np.random.default_rng(1).uniform(0.5, 2, 40)
     grid = np.arange(101) / 100
-    doubt = _N_DOUBTS * np.average(loss.value(target, linear), weights=weights)
+    r = autocorrelation(loss.gradient(target, linear))
+    doubt = _N_DOUBTS * np.average(loss.value(target, linear), weights=weights) * (1 + r) / (1 - r)
     losses = [
         loss.value(target, linear + f * (trained - linear)) @ weights + doubt * f**2 for f in grid
     ]
@@ -354,7 +354,8 @@ def test_for_the_squared_error_the_fraction_is_that_of_a_shrunk_regression():
     """It is a regression of what the ridge leaves on what the LSTM adds, with a penalty."""
     target, linear, trained = draw_outputs(0.9)
     left, added = target - linear, trained - linear
-    penalty = _N_DOUBTS * (left**2).mean()
+    r = max((left[0, 1:] * left[0, :-1]).sum() / (left**2).sum(), 0)
+    penalty = _N_DOUBTS * (left**2).mean() * (1 + r) / (1 - r)
     expected = (left * added).sum() / ((added**2).sum() + penalty)
     assert_allclose(fraction_of(target, linear, trained), expected, atol=0.0051)
 
@@ -374,3 +375,49 @@ def test_a_network_that_explains_much_is_taken_the_more_the_more_samples_say_so(
 def test_an_exact_linear_start_is_left_alone():
     target, _, trained = draw_outputs(1.0)
     assert fraction_of(target, target, trained) == 0
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("coef", [0.0, 0.6, 0.9])
+def test_the_autocorrelation_of_an_autoregression_is_its_coefficient(coef, n_outputs):
+    e = np.random.default_rng(0).normal(size=(n_outputs, 20_000))
+    for t in range(1, e.shape[1]):
+        e[:, t] += coef * e[:, t - 1]
+    assert autocorrelation(e) == pytest.approx(coef, abs=0.02)
+    assert autocorrelation(1e-200 * e) == pytest.approx(autocorrelation(e), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [([1, 1, 1, 1], 3 / 4), ([2, 1, -1], 1 / 6), ([1, -1, 1], 0), ([0, 0], 0), ([5], 0), ([], 0)],
+)
+def test_an_autocorrelation_is_between_zero_and_one(errors, expected):
+    assert autocorrelation(np.array([errors], dtype=float)) == pytest.approx(expected)
+
+
+def test_correlated_errors_count_as_fewer_samples():
+    target, linear, trained = draw_outputs(0.8)
+    order = np.argsort((target - linear)[0])
+    sorted_ = fraction_of(*(a[:, order] for a in (target, linear, trained)))
+    # Sorted errors say less than the same errors in random order.
+    assert 0 < sorted_ < 0.8 * fraction_of(target, linear, trained)
+
+
+def test_overlapping_targets_mislead_less_than_their_number_suggests():
+    """The network is noise, as smooth as the errors; most of what it seems to explain is chance."""
+    rng = np.random.default_rng(0)
+    fractions = []
+    for _ in range(200):
+        smooth = np.cumsum(rng.normal(size=(2, 72)), axis=1)
+        error, noise = (smooth[:, np.newaxis, 12:] - smooth[:, np.newaxis, :-12]) / 12**0.5
+        fractions.append(fraction_of(error, np.zeros_like(error), noise))
+    independent = [fraction_of(e, 0 * e, noise) for e, noise in rng.normal(size=(200, 2, 1, 60))]
+    assert np.mean(fractions) < np.mean(independent) + 0.02
+
+
+def test_samples_without_weight_do_not_count_for_the_fraction():
+    target, linear, trained = draw_outputs(0.5)
+    weights = np.ones(40)
+    weights[::3] = 0
+    kept = fraction_of(*(a[:, weights > 0] for a in (target, linear, trained)))
+    assert fraction_of(target, linear, trained, weights=weights) == kept
