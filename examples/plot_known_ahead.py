@@ -72,8 +72,8 @@ print(test.head(3).round(2).to_string())
 # ``column_lags``, the temperature and the calendar of its own hour. In real use, the temperature
 # would be a forecast.
 #
-# ``set_output`` keeps the dates behind the scaler. The windows of the test rows can so be seen to
-# follow the training rows, of which they contain the last ones.
+# ``set_output`` makes the scaler keep the dates. They show that the test rows follow the training
+# rows, so that the windows of the first test rows contain the last training rows.
 
 known_ahead = {column: 0 for column in frame.columns if column != "load"}
 

@@ -171,7 +171,7 @@ class BaseLSTM(
         ------
         ValueError
             If the input cannot be used, or if training diverges. The estimator is then as it was
-            before.
+            before, and so is a RandomState in ``random_state``.
         """
         for warning in self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val):
             # Last, so that what was learned is kept where warnings are errors.
@@ -230,10 +230,12 @@ class BaseLSTM(
             result = self._train(
                 model, state.restarted(), samples, rows, validation, settings, pool, report, start
             )
+            messages.extend(self._warnings_of_divergence(model, samples, result))
             report.close(lambda: result)
             return result
 
-        result = call_with_pool(learn)
+        with _unconsumed(self.random_state):
+            result = call_with_pool(learn)
         self._publish(result)
         warning = warning_about_columns(result.model.input, self.timesteps)
         if is_new and warning is not None:
@@ -285,7 +287,8 @@ class BaseLSTM(
             report = EpochReport(self)
             return self._train(model, state, samples, rows, None, settings, pool, report)
 
-        result = call_with_pool(learn)
+        with _unconsumed(self.random_state):
+            result = call_with_pool(learn)
         self._publish(result)
         warning = warning_about_columns(result.model.input, self.timesteps)
         if is_new and warning is not None:
@@ -472,12 +475,40 @@ class BaseLSTM(
         try:
             return train(model, state, data, validation, settings, pool, report, start)
         except FloatingPointError as error:
-            raise ValueError(
-                f"Training diverged {error}. Lower learning_rate_init (now "
-                f"{self.learning_rate_init:g}), set max_grad_norm (now {self.max_grad_norm}), or "
-                "bring the features and the target to a common scale, for instance with "
-                "StandardScaler."
-            ) from error
+            raise ValueError(f"Training diverged {error}. {self._remedy_for_divergence}") from error
+
+    @property
+    def _remedy_for_divergence(self) -> str:
+        return (
+            f"Lower learning_rate_init (now {self.learning_rate_init:g}), set max_grad_norm (now "
+            f"{self.max_grad_norm}), or bring the features and the target to a common scale, for "
+            "instance with StandardScaler."
+        )
+
+    def _warnings_of_divergence(
+        self, model: Model, samples: _Samples, result: TrainingResult
+    ) -> list[Warning]:
+        """Warn if training has ended with a loss that a constant would not have.
+
+        ``model`` is the model before training.
+        """
+        history, weights = result.state.history, samples.weights
+        if result.state.progress.epoch == 0:
+            return []
+        target = self._scaled_target(model.output, samples.target, model.dtype)
+        loss = self._make_loss(model.output).value(target, np.zeros_like(target))
+        constant = float(np.average(loss, weights=weights))
+        W = model.network.penalized(model.parameters)
+        penalty = self.alpha / (2 * float(weights.sum())) * float(np.vdot(W, W))
+        # At least one: a constant target, which a constant predicts without error, is no reason.
+        if history.loss <= 2 * max(constant, 1) + 2 * penalty:
+            return []
+        return [
+            ConvergenceWarning(
+                f"Training has diverged: the loss of the last epoch is {history.loss:.3g}, that of "
+                f"a constant prediction {constant:.3g}. {self._remedy_for_divergence}"
+            )
+        ]
 
     def _stretches(
         self, sequences: Sequences, rows: NDArray[np.intp], batch_size: float = np.inf
@@ -666,7 +697,8 @@ class BaseLSTM(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = True
+        # With one step, whatever is NaN is part of a step, unless the whole sequence is missing.
+        tags.input_tags.allow_nan = self.timesteps != 1
         tags.transformer_tags.preserves_dtype = ["float64", "float32"] if self.dtype is None else []
         return tags
 
@@ -707,6 +739,19 @@ _LEAKY_SPLIT = (
     "validation_split='random' puts windows of the same time steps on both sides: early stopping "
     "sees a score that is too good. Use validation_split='last'."
 )
+
+
+@contextmanager
+def _unconsumed(random_state: Any) -> Iterator[None]:
+    """Let a call that fails draw nothing from a generator that the user has given."""
+    is_given = isinstance(random_state, np.random.RandomState)
+    before = random_state.get_state() if is_given else None
+    try:
+        yield
+    except BaseException:
+        if is_given:
+            random_state.set_state(before)
+        raise
 
 
 @contextmanager

@@ -16,6 +16,7 @@ __all__ = [
     "check_not_masked",
     "check_same_columns",
     "count_dims",
+    "first_string",
     "is_missing",
     "stack_frames",
 ]
@@ -90,6 +91,16 @@ def check_is_table(X: Any, shape: str, advice: dict[int, str]) -> None:
     raise ValueError(f"X {given}, but must be of shape {shape}.{hint}{advice.get(n_dims, '')}")
 
 
+def first_string(values: Any) -> str | None:
+    """Return the first string in an array of objects; None for any other input.
+
+    NumPy would read strings such as "1.5" in it as numbers.
+    """
+    if isinstance(values, np.ndarray) and values.dtype.kind == "O":
+        return next((value for value in values.flat if isinstance(value, str)), None)
+    return None
+
+
 def check_columns_hold_numbers(X: Any, remedies: str = "", name: str = "X") -> None:
     """Raise an error if a column of a data frame holds anything but numbers.
 
@@ -115,7 +126,8 @@ def check_columns_hold_numbers(X: Any, remedies: str = "", name: str = "X") -> N
         if kind is None:
             continue
         if kind == "dates":
-            hint = "Make it the index, with set_index, or numbers, such as the hour."
+            index = "Make it the index, with set_index, or" if hasattr(X, "iloc") else "Make it"
+            hint = f"{index} numbers, such as the hour."
         else:
             hint = f"Encode it as numbers, for instance with OneHotEncoder,{remedies} or drop it."
         raise ValueError(

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklstm.nn.head import POOLINGS
 from sklstm.nn.losses import Loss
 from sklstm.nn.model import Model
-from sklstm.nn.sequences import Sequences
+from sklstm.nn.sequences import Sequences, own_precision
 from sklstm.nn.training import Settings
 from sklstm.pickling import VersionedEstimator
 from sklstm.validation import check_layer_sizes
@@ -191,8 +191,7 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
 
     def _dtype_for(self, sequences: Sequences) -> np.dtype:
         """Return the precision of a new model."""
-        own = np.float32 if sequences.dtype == np.float32 else np.float64
-        return np.dtype(own if self.dtype is None else self.dtype)
+        return own_precision(sequences.dtype) if self.dtype is None else np.dtype(self.dtype)
 
     def _stops_early(self, n_samples: int) -> bool:
         """Return whether part of the samples is set aside to decide when to stop."""

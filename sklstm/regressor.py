@@ -528,13 +528,13 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         if self.loss == "squared_error":
             return r2_score(target, predicted, sample_weight=weights)
         if self.loss == "poisson":
-            # The metric takes one output at a time and no counts that are all zero; the score of
-            # those is zero, as R^2 is for a constant target.
+            # The metric takes one output at a time and no counts that are all equal, which it may
+            # divide by zero for; the score of those is zero, as R^2 is for a constant target.
             counted = weights > 0
             return np.mean(
                 [
                     d2_tweedie_score(true, mean, sample_weight=weights, power=1)
-                    if true[counted].any()
+                    if np.ptp(true[counted]) > 0
                     else 0.0
                     for true, mean in zip(target.T, predicted.T, strict=True)
                 ]
@@ -554,8 +554,7 @@ def _mean_and_deviation(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the weighted mean and standard deviation of each column, 1 for a constant one."""
     mean = np.average(target, axis=0, weights=weights)
-    scale = np.sqrt(np.average((target - mean) ** 2, axis=0, weights=weights))
-    return mean, _without_rounding(scale, mean)
+    return mean, _without_rounding(_root_mean_square(target - mean, weights), mean)
 
 
 def _median_and_range(
@@ -567,8 +566,16 @@ def _median_and_range(
     """
     low, median, high = (_weighted_quantile(target, weights, q) for q in (0.25, 0.5, 0.75))
     scale = (high - low) / _IQR_OF_NORMAL
-    deviation = np.sqrt(np.average((target - median) ** 2, axis=0, weights=weights))
+    deviation = _root_mean_square(target - median, weights)
     return median, _without_rounding(np.where(scale > 0, scale, deviation), median)
+
+
+def _root_mean_square(values: NDArray[np.float64], weights: Floats) -> NDArray[np.float64]:
+    """Return the weighted root mean square of each column, however small or large it is."""
+    # A power of two, which changes no digit: the squares of the values may be out of range.
+    _, exponent = np.frexp(np.abs(values).max(axis=0))
+    squares = np.ldexp(values, -exponent) ** 2
+    return np.ldexp(np.sqrt(np.average(squares, axis=0, weights=weights)), exponent)
 
 
 def _without_rounding(scale: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:

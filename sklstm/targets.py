@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from sklstm.frames import check_not_masked, first_string
 from sklstm.nn.model import ClassOutput
 
 __all__ = [
@@ -46,6 +47,12 @@ def check_regression_target(y: Any, n_samples: int, estimator: BaseEstimator) ->
         Finite real numbers.
     """
     _check_present(estimator, y)
+    check_not_masked(y, "y")
+    if (string := first_string(np.asarray(y))) is not None:
+        raise ValueError(
+            f"y must hold real numbers, but it holds the string {string!r:.50}. If its strings are "
+            "numbers, use y.astype(float); for classes, use LSTMClassifier."
+        )
     try:
         y = check_array(
             y,
@@ -149,6 +156,9 @@ def check_class_target(
         The classes.
     """
     _check_present(estimator, y)
+    check_not_masked(y, "y")
+    _check_labels_of_one_kind(y, "y")
+    _check_labels_of_one_kind(classes, "classes")
     y = check_array(
         y,
         accept_sparse="csr",
@@ -181,6 +191,23 @@ def check_class_target(
             f"{np.unique(encoded).tolist()}."
         )
     return encoded, known
+
+
+def _check_labels_of_one_kind(labels: Any, name: str) -> None:
+    """Raise an error if some labels are strings and others are not.
+
+    They cannot be put in order, or NumPy would make strings of all.
+    """
+    if not isinstance(labels, list | tuple):
+        labels = np.asarray(labels)
+        labels = labels.tolist() if labels.dtype.kind == "O" and labels.ndim == 1 else []
+    kinds = set(map(type, labels))
+    if len({issubclass(kind, str) for kind in kinds}) > 1:
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise ValueError(
+            f"{name} holds labels of several types ({names}). Make all of them strings or all of "
+            "them numbers, and remove samples whose label is missing."
+        )
 
 
 def _check_classes(
@@ -260,6 +287,7 @@ def check_weights(
     ndarray of shape (n_samples,)
         None is negative, and not all are zero.
     """
+    check_not_masked(sample_weight, "sample_weight")
     weights = _check_sample_weight(
         sample_weight, np.arange(n_samples), dtype=np.float64, ensure_non_negative=True
     )
@@ -267,7 +295,8 @@ def check_weights(
         raise ValueError("Sample weights must contain at least one non-zero number.")
     with np.errstate(all="ignore"):
         total = weights.astype(dtype).sum()
-    if not np.finfo(dtype).tiny < total < np.inf:
+    # The square of their inverse and of themselves must be numbers: they are divided by.
+    if not np.sqrt(np.finfo(dtype).tiny) < total < np.sqrt(np.finfo(dtype).max):
         raise ValueError(
             f"Sample weights add up to {total:g}, which is out of {dtype}'s range: multiply them "
             "by a constant."

@@ -25,8 +25,10 @@ from sklearn.utils.validation import (
 from sklstm.frames import (
     check_columns_hold_numbers,
     check_is_table,
+    check_not_masked,
     check_same_columns,
     count_dims,
+    first_string,
 )
 from sklstm.lags import check_order_of_lags, names_of_lags
 from sklstm.nn.model import InputForm
@@ -35,6 +37,7 @@ from sklstm.nn.sequences import (
     RaggedSequences,
     Sequences,
     WindowSequences,
+    own_precision,
     windows_overlap,
 )
 from sklstm.nn.windows import Windows
@@ -86,6 +89,7 @@ def check_sequences(
         If X has none of these forms or not the expected one, or if it holds a value that cannot be
         used; the message names the first sample and time step.
     """
+    check_not_masked(X, "X")
     if getattr(X, "ndim", None) == 1 and X.dtype.kind == "O":
         X = list(X)  # an array or a pandas Series of sequences
     if isinstance(X, Windows) and X.dtype.kind in "buif":
@@ -246,6 +250,7 @@ def _check_ragged(
                 "dimension(s), but each sequence in a list must be of shape (n_timesteps_i, "
                 "n_features); for one feature that is sequence[:, np.newaxis]."
             )
+        check_not_masked(sequence, f"X[{number}]")
         check_columns_hold_numbers(sequence, name=f"X[{number}]")
         values = _to_numeric(
             estimator, sequence, number=number, ensure_min_samples=0, ensure_min_features=0
@@ -282,6 +287,11 @@ def _to_numeric(
     With ``known``, the columns of X must be those that the estimator was fitted on.
     """
     check_params |= {"dtype": "numeric", "ensure_all_finite": False}
+    if first_string(X) is not None:
+        raise ValueError(
+            f"X must hold real numbers, but {_first_not_real(X, timesteps, number)}: a string. If "
+            "its strings are numbers, use X.astype(float)."
+        )
     try:
         if known:
             values = validate_data(estimator, X, reset=False, **check_params)
@@ -307,7 +317,7 @@ def _first_not_real(X: Any, timesteps: int | None, number: int | None) -> str | 
         return None
     for index in np.ndindex(values.shape):
         try:
-            is_real = complex(values[index]).imag == 0
+            is_real = not isinstance(values[index], str) and complex(values[index]).imag == 0
         except (TypeError, ValueError):
             is_real = False
         if not is_real:
@@ -384,10 +394,10 @@ def _scan(values: NDArray[Any], dtype: np.dtype | None) -> _Scan:
     """Look for missing steps and for the first value that cannot be used."""
     has_missing = False
     for first, block in _blocks(values):
-        if dtype is None and block.dtype != np.float32:
-            dtype = np.dtype(np.float64)
+        if dtype is None:
+            dtype = own_precision(block.dtype)
         with np.errstate(over="ignore"):
-            block = block.astype(dtype or block.dtype, copy=False)
+            block = block.astype(dtype, copy=False)
         finite = np.isfinite(block)
         if finite.all():
             continue
@@ -447,6 +457,7 @@ def check_step(x_t: Any, form: InputForm, dtype: np.dtype) -> tuple[NDArray[np.f
     expected = [] if form.feature_names is None else list(form.feature_names)
     if names and len(expected) == n_features and names != expected:
         raise ValueError(f"x_t has the names {names}, but {expected} are expected, in that order.")
+    check_not_masked(x_t, "x_t")
     x = np.asarray(x_t)
     if x.ndim not in (1, 2) or x.shape[-1] != n_features:
         raise ValueError(

@@ -66,7 +66,7 @@ def test_predictions_scale_and_shift_with_the_target(scale, shift):
     np.testing.assert_allclose(other, expected, rtol=1e-7, atol=1e-7 * abs(scale))
 
 
-@pytest.mark.parametrize("magnitude", [1e-150, 1e150])
+@pytest.mark.parametrize("magnitude", [1e-300, 1e-150, 1e150, 1e300])
 def test_predictions_scale_with_targets_of_extreme_magnitude(magnitude):
     plain = regressor().fit(X, y).predict(X)
     other = regressor().fit(X, magnitude * y).predict(X)

@@ -225,7 +225,8 @@ PLACE = "sample 3, timestep 2"
         (-np.inf, "infinity"),
         (np.nan, "NaN in some features but not in all"),
         (1j, "Complex data not supported"),
-        ("seven", "could not convert string to float: 'seven'"),
+        ("seven", "holds 'seven': a string"),
+        ("7", r"holds '7': a string.*X\.astype\(float\)"),
     ],
 )
 def test_the_error_names_the_place_of_an_invalid_value(cls, form, value, message):
@@ -239,7 +240,8 @@ def test_the_error_names_the_place_of_an_invalid_value(cls, form, value, message
     [
         (np.inf, "infinity"),
         (1j, "Complex data not supported"),
-        ("seven", "could not convert string to float: 'seven'"),
+        ("seven", "holds 'seven': a string"),
+        ("7", r"holds '7': a string.*X\.astype\(float\)"),
     ],
 )
 def test_the_error_names_the_place_of_an_invalid_value_in_a_2d_x(cls, value, message):
@@ -311,6 +313,18 @@ def test_strings_of_numbers_raise(cls, X):
         quick(cls).fit(X.astype(str), target_for(cls, N))
 
 
+@both
+@pytest.mark.parametrize("kind", ["dense", "ragged", "flat"])
+def test_masked_arrays_raise(cls, kind):
+    X = {"dense": DENSE, "ragged": RAGGED, "flat": FLAT}[kind]
+    if kind == "ragged":
+        masked = [*X[:3], np.ma.masked_array(X[3]), *X[4:]]
+        message = r"X\[3\] is a masked array.*X\[3\]\.filled\(np\.nan\)"
+    else:
+        masked, message = np.ma.masked_array(X), r"X is a masked array.*X\.filled\(np\.nan\)"
+    assert_raises(cls, masked, ValueError, message, kind=kind)
+
+
 # Targets.
 
 
@@ -335,7 +349,9 @@ def with_value(value, dtype=float):
         (with_value(np.nan), "y contains NaN"),
         (with_value(np.inf), "y contains infinity"),
         (with_value(1j, complex), "Complex data"),
-        (with_value("a", object), "could not convert string to float: 'a'"),
+        (with_value("a", object), "holds the string 'a'"),
+        (with_value("1", object), r"holds the string '1'.*y\.astype\(float\)"),
+        (np.ma.masked_array(np.ones(N)), r"y is a masked array.*y\.data"),
         (np.arange(N - 1.0), r"inconsistent numbers of samples: \[20, 19\]"),
         (np.ones((N, 2, 3)), r"y has the shape \(20, 2, 3\).*reshape.* has the shape \(20, 6\)"),
         (np.ones((N, 2, 2, 2)), r"y has the shape \(20, 2, 2, 2\), but .* n_outputs\)\.$"),
@@ -372,7 +388,7 @@ def test_the_error_about_other_nan_guesses_no_reason(place):
     assert "forecast_targets" not in str(raised.value)
 
 
-@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e39), (None, 1e300)])
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e39), (None, 5e306)])
 def test_a_target_too_large_for_the_dtype_raises(dtype, size):
     estimator = quick(LSTMRegressor, dtype=dtype)
     y = size * np.arange(1.0, N + 1)
@@ -396,6 +412,9 @@ def test_another_number_of_outputs_raises():
         (with_value(0.5), "Unknown label type: continuous"),
         (np.arange(N - 1) % 2, r"inconsistent numbers of samples: \[20, 19\]"),
         (np.ones((N, 2, 2)), "Unknown label type"),
+        (with_value("a", object), r"y holds labels of several types \(int, str\)"),
+        ([None, "a"] * (N // 2), r"y holds labels of several types \(NoneType, str\)"),
+        (np.ma.masked_array(np.arange(N) % 2), "y is a masked array"),
         (np.array([["a", "b"]] * N), r"y should be a 1d array, got an array of shape \(20, 2\)"),
         (
             np.arange(2 * N).reshape(N, 2),
@@ -436,6 +455,7 @@ def test_a_target_of_one_class_raises(label):
         (np.ones(N - 1), r"sample_weight.shape == \(19,\), expected \(20,\)"),
         (np.ones((N, 2)), "Sample weights must be 1D"),
         (["heavy"] * N, "could not convert string to float"),
+        (np.ma.masked_array(np.ones(N)), "sample_weight is a masked array"),
     ],
 )
 def test_invalid_sample_weights_raise(cls, weights, message):
@@ -719,6 +739,38 @@ def test_training_continues_after_an_error_with_the_same_bits(cls):
     assert_same_fit(partial_fit(estimator, DENSE, y), expected)
 
 
+@both
+@pytest.mark.parametrize("fault", ["X", "y", "weights", "validation part", "divergence"])
+def test_a_call_that_fails_draws_nothing_from_the_generator_of_the_caller(cls, fault):
+    rng = np.random.RandomState(7)
+    before = rng.get_state()[1].copy(), rng.get_state()[2]
+    estimator = quick(cls, random_state=rng)
+    X, y, weights = DENSE, make_target(cls, DENSE), None
+    message = "in some features"
+    if fault == "X":
+        X = put(np.nan, "dense")
+    elif fault == "y":
+        y, message = y[:-1], "inconsistent"
+    elif fault == "weights":
+        weights, message = np.zeros(N), "non-zero"
+    elif fault == "validation part":
+        estimator.set_params(early_stopping=True, validation_fraction=0.01)
+        message = "increase validation_fraction|should be greater or equal"
+    else:
+        estimator.set_params(learning_rate_init=1e9)
+        message = "Training diverged"
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(rng.get_state()[1], before[0])
+    assert rng.get_state()[2] == before[1]
+    estimator = quick(cls, random_state=rng).fit(DENSE, make_target(cls, DENSE))
+    assert_same_fit(
+        estimator,
+        quick(cls, random_state=np.random.RandomState(7)).fit(DENSE, make_target(cls, DENSE)),
+    )
+    assert rng.get_state()[2] != before[1]
+
+
 @pytest.mark.parametrize("values", [(0, 5), (1, 2), (-1, 1)])
 def test_an_indicator_matrix_other_than_0_and_1_raises(values):
     y = np.array(values)[np.random.RandomState(0).randint(2, size=(N, 3))]
@@ -728,11 +780,18 @@ def test_an_indicator_matrix_other_than_0_and_1_raises(values):
 
 
 @both
-@pytest.mark.parametrize("weight", [1e308, 1e-320])
+@pytest.mark.parametrize("weight", [1e308, 1e200, 1e-200, 1e-300, 1e-320])
 def test_sample_weights_out_of_range_raise(cls, weight):
     weights = np.full(N, weight)
     with pytest.raises(ValueError, match=r"Sample weights add up to .*out of float64's range"):
         quick(cls).fit(DENSE, target_for(cls, N), sample_weight=weights)
+
+
+@both
+@pytest.mark.parametrize(("timesteps", "allows"), [(None, True), (5, True), (1, False)])
+def test_one_step_in_a_row_does_not_claim_to_allow_nan(cls, timesteps, allows):
+    estimator = quick(cls, timesteps=timesteps)
+    assert estimator.__sklearn_tags__().input_tags.allow_nan == allows
 
 
 @pytest.mark.parametrize("dtype", ["datetime64[s]", "timedelta64[s]"])

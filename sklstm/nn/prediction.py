@@ -335,8 +335,9 @@ def _check_state(
             str((n,) if is_single else (n_streams, n)) for n in sizes
         )
         raise ValueError(
-            "state must be what predict_step returned for the previous step of the same stream(s): "
-            f"{form}{', and what the head keeps of earlier steps' * (len(initial) > len(sizes))}."
+            "state must be what predict_step returned for the previous step of the same stream(s), "
+            f"finite real numbers: {form}"
+            f"{', and what the head keeps of earlier steps' * (len(initial) > len(sizes))}."
         )
     return copied
 
@@ -349,8 +350,11 @@ def _copied(initial: Any, state: Any, is_single: bool) -> Any:
         parts = [_copied(a, b, is_single) for a, b in zip(initial, state, strict=True)]
         return None if any(part is None for part in parts) else tuple(parts)
     try:
-        array = np.array(state, initial.dtype)
-    except (TypeError, ValueError):
+        given = np.asarray(state)
+    except ValueError:  # lists of unequal lengths
         return None
-    array = array[np.newaxis] if is_single else array
-    return array if array.shape == initial.shape else None
+    is_numeric = given.dtype.kind in "buif" and not isinstance(state, np.ma.MaskedArray)
+    given = given[np.newaxis] if is_single else given
+    if not is_numeric or given.shape != initial.shape or not np.isfinite(given).all():
+        return None
+    return given.astype(initial.dtype)

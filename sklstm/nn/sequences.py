@@ -23,6 +23,7 @@ __all__ = [
     "Sequences",
     "WindowSequences",
     "as_contiguous",
+    "own_precision",
     "windows_overlap",
 ]
 
@@ -95,6 +96,14 @@ class Sequences(ABC):
         The steps are rounded to ``dtype`` first, as those that the LSTM reads are.
         """
         return recent.read(as_contiguous(self.steps(rows, recent.n_steps), dtype))
+
+
+def own_precision(dtype: np.dtype) -> np.dtype:
+    """Return the precision in which values are computed unless another is asked for.
+
+    float32 stays, in either byte order; all else becomes float64.
+    """
+    return np.dtype(np.float32 if dtype.newbyteorder("=") == np.float32 else np.float64)
 
 
 def as_contiguous(steps: NDArray[Any], dtype: np.dtype | None) -> NDArray[Any]:

@@ -55,6 +55,10 @@ _MEMORY = 0.99
 # and a copy of them 0.1 ms, of a call of at least 1 ms. It is enough for any plot.
 _N_EPOCHS_KEPT = 10_000
 
+# A weight of an LSTM layer above this has diverged: its gates are open or shut for whatever they
+# read. Training with a sensible learning rate stays far below; one step of a rate of 1e9 does not.
+_MAX_LSTM_WEIGHT = 1e8
+
 # The learning rate below which "adaptive" does not go, as in scikit-learn's MLP.
 _LEAST_LEARNING_RATE = 1e-6
 
@@ -566,11 +570,21 @@ class Trainer:
             if self.average is not None:
                 self.average.update(parameters)
             total_loss += loss * batch_weight
-        # No batch follows the last update to show what it did.
+        self._check_bounds(parameters)
+        return total_loss / total_weight
+
+    def _check_bounds(self, parameters: Floats) -> None:
+        """Raise an error if a weight is out of bounds.
+
+        No batch follows the last update to show what it did.
+        """
         largest = float(np.abs(parameters).max())
         if not largest < np.sqrt(np.finfo(parameters.dtype).max):
             raise FloatingPointError(f"the largest weight is {largest:g}")
-        return total_loss / total_weight
+        *lstms, _ = self.network.matrices(parameters)
+        largest = float(max(np.abs(W).max() for W in lstms))
+        if largest > _MAX_LSTM_WEIGHT:
+            raise FloatingPointError(f"the largest weight of an LSTM layer is {largest:g}")
 
     def _loss_and_gradient(
         self,

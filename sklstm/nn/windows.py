@@ -171,7 +171,7 @@ class Windows(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if any(isinstance(out, Windows) for out in kwargs.get("out", ())):
-            return NotImplemented  # windows are read-only
+            raise TypeError("Windows are read-only. np.array(windows) copies them.")
         arrays = [np.asarray(x) if isinstance(x, Windows) else x for x in inputs]
         return getattr(ufunc, method)(*arrays, **kwargs)
 
@@ -188,7 +188,8 @@ class Windows(NDArrayOperatorsMixin):
 def _only_rows(key: Any) -> Any:
     """Return what an index selects of the first axis; None if it also selects of another one."""
     rows, *others = key if isinstance(key, tuple) and key else (key,)
-    is_row_index = isinstance(rows, slice) or (rows is not None and np.ndim(rows) <= 1)
+    is_new_axis = rows is None or isinstance(rows, bool | np.bool_)
+    is_row_index = isinstance(rows, slice) or (not is_new_axis and np.ndim(rows) <= 1)
     if not is_row_index or rows is Ellipsis or isinstance(rows, tuple) or len(others) > 2:
         return None
     is_whole = [

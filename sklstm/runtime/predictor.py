@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sklstm.frames import check_not_masked, first_string
 from sklstm.nn.model import Model
 from sklstm.nn.prediction import State
 from sklstm.nn.sequences import DenseSequences, RaggedSequences, Sequences
@@ -222,6 +223,9 @@ class Classifier(_Predictor):
 
 def _to_numbers(values: Any, name: str) -> NDArray[Any]:
     """Convert an array-like to an array of real numbers."""
+    check_not_masked(values, name)
+    if (string := first_string(values)) is not None:
+        raise ValueError(f"{name} must hold real numbers, but it holds the string {string!r:.50}.")
     try:
         values = np.asarray(values)
         if values.dtype == object:  # from a data frame with columns of different dtypes

@@ -175,6 +175,7 @@ class SlidingWindow(CallbackSupportMixin, SetOutputMixin, TransformerMixin, Vers
 
     _group_position: int | None
     _history: History | None
+    _fitted_freq: Any
     _step: Any
 
     def __init__(
@@ -416,6 +417,7 @@ class SlidingWindow(CallbackSupportMixin, SetOutputMixin, TransformerMixin, Vers
         fresh.__dict__ = dict(self.__dict__)
         rows = fresh._check(X, reset=True)
         members = rows.members
+        fresh._fitted_freq = self.freq
         fresh._step = fresh._checked_step(rows)
         fresh._history = None
         n_before = fresh._layout.n_before
@@ -486,6 +488,8 @@ class SlidingWindow(CallbackSupportMixin, SetOutputMixin, TransformerMixin, Vers
         if index is not None and is_time(index):
             for member in rows.members:
                 check_increasing(rows.labels_of(member))
+        if not reset and self.freq != self._fitted_freq:
+            raise ValueError("freq was changed after fit: fit again.")
         if not reset and self._step is not None:
             self._check_has_index(rows)
         return rows

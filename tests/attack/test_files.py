@@ -54,7 +54,7 @@ for _ in range(n_rounds):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.parametrize("kind", ["runtime", "joblib"])
 def test_a_killed_writer_leaves_the_old_file_or_the_new_one(kind, run_script, rounds, tmp_path):
-    n_rounds = rounds(10, 2000)
+    n_rounds = rounds(10, 500)
     run_script(KILL, n_rounds, kind)
     if kind == "runtime":
         left = [path for path in tmp_path.iterdir() if path.name != "model"]
@@ -104,7 +104,7 @@ def test_a_file_with_random_changes_raises_a_short_value_error_or_predicts(round
     whole, expected = path.read_bytes(), model.predict(X)
     rng = random.Random(0)
     n_refused = 0
-    for _ in range(n := rounds(300, 40_000)):
+    for _ in range(n := rounds(300, 20_000)):
         path.write_bytes(changed(whole, rng))
         try:
             predictor = runtime.load(path)

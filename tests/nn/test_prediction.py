@@ -383,6 +383,7 @@ def test_predict_step_of_an_unfitted_estimator_raises(cls):
         ([[1.0, 2.0], [np.nan, 2.0]], "finite.*or NaN in every feature"),
         ([1.0, 2j], "[Cc]omplex"),
         (["a", "b"], "convert|real numbers|string"),
+        (np.ma.masked_array([1.0, 2.0]), r"x_t is a masked array"),
         (None, r"x_t has the shape \(\)"),
     ],
 )
@@ -412,8 +413,16 @@ ZEROS = np.zeros(4)
         ((ZEROS[:3], ZEROS[:3]),),
         ((ZEROS[np.newaxis], ZEROS[np.newaxis]),),
         ((np.zeros((20, 4)), np.zeros((20, 4))),),
+        ((ZEROS * np.nan, ZEROS),),
+        ((ZEROS, ZEROS + np.inf),),
+        ((ZEROS, ZEROS + 0j),),
+        ((ZEROS, ZEROS.astype(str)),),
+        ((ZEROS, np.ma.masked_array(ZEROS)),),
     ],
-    ids=["text", "number", "empty", "flat", "layers", "h alone", "units", "2-D", "many streams"],
+    ids=[
+        *("text", "number", "empty", "flat", "layers", "h alone", "units", "2-D", "many streams"),
+        *("NaN", "infinity", "complex", "strings", "masked"),
+    ],
 )
 def test_a_state_of_another_form_raises(state):
     estimator = fitted()

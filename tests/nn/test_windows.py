@@ -112,6 +112,8 @@ def test_rows_keep_the_buffer(rows, more):
         (slice(1, 3), slice(None, None, 2)),
         (slice(None), slice(None), [0]),
         (None, slice(1, 3)),
+        True,
+        np.False_,
         ([0, 1], [1, 2]),
         np.array([[0, 1], [2, 3]]),
         ARRAY > 0,
@@ -156,10 +158,10 @@ def test_arithmetic_and_functions_make_the_array():
 def test_windows_are_read_only():
     with pytest.raises(TypeError, match="does not support item assignment"):
         WINDOWS[0] = 1
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="read-only"):
         np.add(ARRAY, 1, out=WINDOWS)
     windows = WINDOWS[:]
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="read-only"):
         windows += 1
     for taken in (WINDOWS[0], np.asarray(WINDOWS), np.asarray(WINDOWS[:3])):
         with pytest.raises(ValueError, match="read-only"):

@@ -120,6 +120,15 @@ def test_freq_needs_an_index(method):
         SlidingWindow(4, freq="D").fit(frame())
 
 
+@pytest.mark.parametrize("method", ["transform", "partial_fit"])
+@pytest.mark.parametrize(("old", "new"), [(None, "D"), ("D", None), ("D", "h")])
+def test_freq_must_not_change_after_fit(method, old, new):
+    days = frame(DAYS)
+    window = carrying(freq=old).fit(days[:12]).set_params(freq=new)
+    with Unchanged(window), pytest.raises(ValueError, match="freq was changed after fit"):
+        getattr(window, method)(days[12:])
+
+
 def test_freq_says_what_it_inferred():
     assert SlidingWindow(4, freq="infer").fit(frame(DAYS)).freq_ == "D"
     assert SlidingWindow(4, freq="h").fit(frame(DAYS)).freq_ == "h"
@@ -186,6 +195,12 @@ def test_a_column_of_polars_is_named(name):
     series = polars_frame(frame()).with_columns(column)
     with pytest.raises(ValueError, match="column 'other' of X holds"):
         SlidingWindow(4).fit(series)
+
+
+def test_a_column_of_dates_cannot_be_the_index_of_a_polars_frame():
+    polars = pytest.importorskip("polars")
+    with pytest.raises(ValueError, match=r"real numbers\. Make it numbers, such as the hour"):
+        SlidingWindow(4).fit(polars.DataFrame({"day": list(DAYS)}))
 
 
 def test_the_error_says_what_to_do():
