@@ -1,3 +1,3 @@
 """The version of sklstm, in a module of its own so that nothing imports the package for it."""
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"

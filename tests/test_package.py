@@ -1,5 +1,6 @@
 """The package: lazy imports, public names, the oldest supported versions, the wheel."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -74,11 +75,15 @@ def test_the_wheel_contains_the_package_its_data_and_the_licence(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, check=True, capture_output=True, cwd=ROOT)
     (wheel,) = tmp_path.glob("*.whl")
-    names = ZipFile(wheel).namelist()
+    files = ZipFile(wheel)
+    names = files.namelist()
     folders = {name.split("/")[0] for name in names}
     assert folders == {"sklstm", f"sklstm-{sklstm.__version__}.dist-info"}
     assert "sklstm/py.typed" in names
     assert f"sklstm-{sklstm.__version__}.dist-info/licenses/LICENSE" in names
+    metadata = files.read(f"sklstm-{sklstm.__version__}.dist-info/METADATA").decode()
+    assert len(re.findall(r"\]\(https://\S+\)", metadata)) > 9
+    assert not re.findall(r"\]\((?!https://)", metadata)  # PyPI has no other files
     run_python(
         """
 import sys
@@ -93,3 +98,11 @@ for load in (datasets.load_airline, datasets.load_sunspots):
 """,
         str(wheel),
     )
+
+
+def test_the_released_version_is_dated_and_is_the_one_to_cite():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    version = re.search(r"^version: (.+)$", citation, re.MULTILINE)[1]
+    date = re.search(r"^date-released: (.+)$", citation, re.MULTILINE)[1]
+    assert f"## [{version}] - {date}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert sklstm.__version__ == version or "dev" in sklstm.__version__
