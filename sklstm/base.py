@@ -88,6 +88,10 @@ class BaseLSTM(
         The output says how numbers become y; ``known`` is that of earlier calls, or None.
         """
 
+    def _warnings_about_target(self, y: Any, target: NDArray[Any], output: Any) -> list[Warning]:
+        """Return warnings about a form of y that is often a mistake; target is y as numbers."""
+        return []
+
     def _class_weights(self, target: NDArray[Any], output: Any) -> Floats | float:
         """Return the weights that the samples have for their class, of shape (n_samples,)."""
         return 1.0
@@ -200,6 +204,7 @@ class BaseLSTM(
             samples, model, state = self._prepare(
                 X, y, sample_weight, is_new=is_new, min_samples=min_samples
             )
+            messages.extend(self._warnings_about_target(y, samples.target, model.output))
             rows, validation_rows = np.arange(len(samples.sequences)), np.arange(0)
             samples_val = None
             if not all(given is None for given in (X_val, y_val, sample_weight_val)):

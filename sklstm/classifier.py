@@ -314,6 +314,21 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     ) -> tuple[NDArray[Any], ClassOutput]:
         return check_class_target(y, classes, n_targets, known=known, estimator=self)
 
+    def _warnings_about_target(
+        self, y: Any, target: NDArray[Any], output: ClassOutput
+    ) -> list[Warning]:
+        # Not an error: labels that exclude each other in the samples need not do so elsewhere. Not
+        # read as classes either, since scikit-learn reads every indicator matrix as labels.
+        if not output.is_multilabel or (target.sum(axis=1) != 1).any():
+            return []
+        return [
+            UserWarning(
+                "Each row of y has exactly one 1. As an indicator matrix it is multilabel: each "
+                "column has a probability of its own, and they do not add up to one. If y is the "
+                "one-hot encoding of classes, use np.asarray(y).argmax(axis=1)."
+            )
+        ]
+
     def _class_weights(self, target: NDArray[Any], output: ClassOutput) -> Floats | float:
         return check_class_weight(self.class_weight, target, output)
 

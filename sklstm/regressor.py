@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import RegressorMixin
+from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import d2_pinball_score, d2_tweedie_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import column_or_1d
@@ -403,6 +404,22 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                 f"{given} has {n_outputs} output(s), but was first fitted with {known.n_outputs}."
             )
         return target.reshape(len(target), n_columns), known
+
+    def _warnings_about_target(
+        self, y: Any, target: NDArray[Any], output: NumericOutput
+    ) -> list[Warning]:
+        # An array of one column gives predictions of one column without a word: who reshapes knows.
+        # A frame of one column is rather df[["y"]] for df["y"]. Estimators of scikit-learn differ:
+        # some return a column, others a vector.
+        is_column = target.shape[1] == 1 and not (output.is_1d or self._has_several_quantiles)
+        if not is_column or self.return_sequences or not hasattr(y, "columns"):
+            return []
+        return [
+            DataConversionWarning(
+                f"y is a data frame of one column, so predictions are of shape (n_samples, 1), and "
+                f"their difference to a vector is a matrix. Use y[{y.columns[0]!r}], a vector."
+            )
+        ]
 
     def _standardized(
         self, output: NumericOutput, target: NDArray[Any], weights: Floats

@@ -248,7 +248,9 @@ def _check_ragged(
             raise ValueError(
                 f"X[{number}] has {'no fixed number of' if n_dims is None else n_dims} "
                 "dimension(s), but each sequence in a list must be of shape (n_timesteps_i, "
-                "n_features); for one feature that is sequence[:, np.newaxis]."
+                "n_features); for one feature that is np.reshape(sequence, (-1, 1)). Words, or "
+                "numbers that stand for them, are no quantities: encode them, for instance as "
+                "np.eye(n_words)[sequence]."
             )
         check_not_masked(sequence, f"X[{number}]")
         check_columns_hold_numbers(sequence, name=f"X[{number}]")
@@ -300,7 +302,13 @@ def _to_numeric(
         if values.dtype == object:  # polars gives strings as objects
             values = values.astype(np.float64)
     except (ValueError, TypeError) as error:
-        found = _first_not_real(X, timesteps, number)
+        try:
+            found = _first_not_real(X, timesteps, number)
+        except (ValueError, TypeError):
+            raise TypeError(
+                f"X, of type {type(X).__name__}, cannot be read as a NumPy array: {error}. Convert "
+                "it first; a tensor of bfloat16, which NumPy does not have, with X.float()."
+            ) from error
         if found is None:
             raise
         reason, *_ = str(error).split("\n")  # then come values, or all of X

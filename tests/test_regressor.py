@@ -1,9 +1,11 @@
 """LSTMRegressor: the scale and the shape of the target, several outputs."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import DataConversionWarning
 from support.data import assert_same_fit, make_sequences, make_target, quick
 from support.plain import plain
 from support.reference_lstm import network, objective, squared_error
@@ -71,6 +73,15 @@ def test_predictions_scale_with_targets_of_extreme_magnitude(magnitude):
     plain = regressor().fit(X, y).predict(X)
     other = regressor().fit(X, magnitude * y).predict(X)
     np.testing.assert_allclose(other, magnitude * plain, rtol=1e-7)
+
+
+def test_a_frame_of_one_column_as_target_is_warned_of():
+    frame = pd.DataFrame({"load": y})
+    with pytest.warns(DataConversionWarning, match=r"Use y\['load'\], a vector") as caught:
+        column = regressor().fit(X, frame).predict(X)
+    assert caught[0].filename == __file__
+    assert column.shape == (20, 1)
+    np.testing.assert_array_equal(column[:, 0], regressor().fit(X, frame["load"]).predict(X))
 
 
 def test_each_output_is_standardised_separately():

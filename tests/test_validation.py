@@ -313,6 +313,31 @@ def test_strings_of_numbers_raise(cls, X):
         quick(cls).fit(X.astype(str), target_for(cls, N))
 
 
+class Bfloat16:
+    """An array-like that NumPy cannot read."""
+
+    shape, ndim = (20, 5, 2), 3
+
+    def __len__(self):
+        return 20
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Got unsupported ScalarType BFloat16")
+
+
+@both
+def test_an_array_that_numpy_cannot_read_raises(cls):
+    message = r"X, of type Bfloat16, .* unsupported ScalarType.*X\.float\(\)"
+    with pytest.raises(TypeError, match=message):
+        quick(cls).fit(Bfloat16(), target_for(cls, N))
+
+
+@both
+def test_lists_of_words_raise(cls):
+    with pytest.raises(ValueError, match=r"X\[0\] has 1 dim.*np\.eye\(n_words\)\[sequence\]"):
+        quick(cls).fit([[3, 1], [2], [0, 0, 1]], target_for(cls, 3))
+
+
 @both
 @pytest.mark.parametrize("kind", ["dense", "ragged", "flat"])
 def test_masked_arrays_raise(cls, kind):

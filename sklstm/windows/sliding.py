@@ -86,9 +86,11 @@ class SlidingWindow(CallbackSupportMixin, SetOutputMixin, TransformerMixin, Vers
         changes. The Notes say which rows follow; with "follows", all do that ``transform`` gets.
     group_column : int, str or None, default=None
         Position or name of the column that labels the series of a panel, or the name of a level of
-        the index. Windows never cross from one series into another, and the rows of the series
-        may be interleaved. The column is not part of the output. With ``carry_context`` each
-        series has its own past, and a series that was not fitted has none.
+        the index. A position counts the columns that this transformer is given: a step before it,
+        such as a ColumnTransformer, may have moved them. Windows never cross from one series into
+        another, and the rows of the series may be interleaved. The column is not part of the
+        output. With ``carry_context`` each series has its own past, and a series that was not
+        fitted has none.
     flatten : bool, default=False
         Return 2-D output, with the steps of a window side by side, oldest first, for estimators
         that take no 3-D input, and as ``timesteps=window_size`` reads it. Columns with names become
