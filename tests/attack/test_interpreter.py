@@ -1,4 +1,4 @@
-"""Options of the interpreter change nothing: no docstrings, warnings as errors, development mode."""
+"""Options of the interpreter change no bit: no docstrings, warnings as errors, development mode."""
 
 import pytest
 from support.data import run_python
