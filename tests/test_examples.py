@@ -10,7 +10,10 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 
 # What is replaced in examples that take long, and its replacement.
-SMALLER = {"plot_adding_problem.py": ("draw_sequences(5000,", "draw_sequences(500,")}
+SMALLER = {
+    "plot_adding_problem.py": ("draw_sequences(5000,", "draw_sequences(500,"),
+    "plot_train_on_series.py": ("draw_visitors(16,", "draw_visitors(8,"),
+}
 
 # If there is a display, Agg warns that it cannot show a figure.
 WARNINGS = ["-W", "error", "-W", "ignore:FigureCanvasAgg is non-interactive:UserWarning"]

@@ -7,6 +7,7 @@ EXAMPLES = [
     "plot_frame_with_dates",
     "plot_backtest",
     "plot_load_two_seasons",
+    "plot_train_on_series",
     "plot_panel",
     "plot_unequal_lengths",
     "plot_transform_steps",
