@@ -25,8 +25,9 @@ __all__ = [
     "POOLINGS",
     "SummaryCache",
     "backward",
+    "backward_at",
     "forward",
-    "mask_of_summary",
+    "forward_at",
     "summarize",
     "summarize_backward",
 ]
@@ -42,7 +43,6 @@ class SummaryCache(NamedTuple):
     packing: Packing
     n_units: int  # of all directions together
     winners: NDArray[np.intp] | None = None  # (n_units, n_sequences): the step of each maximum
-    places: Places | None = None
 
 
 def summarize(
@@ -50,9 +50,8 @@ def summarize(
     h_last: Sequence[Floats],
     h: Floats | None,
     packing: Packing,
-    places: Places | None = None,
 ) -> tuple[Floats, SummaryCache]:
-    """Summarise the hidden states of each sequence, or take those at given places.
+    """Summarise the hidden states of each sequence.
 
     Parameters
     ----------
@@ -64,26 +63,14 @@ def summarize(
         Hidden states of all steps, zero before a sequence starts; needed for all but "last".
     packing : Packing
         How the batch is arranged in columns.
-    places : Places, default=None
-        Where to take hidden states; None for a summary of each sequence.
 
     Returns
     -------
     summary : ndarray of shape (len(pooling) * n_directions * n_units, n_sequences)
-        The summaries; zero for a sequence without steps. With ``places``, the hidden states there,
-        of shape (n_directions * n_units, n_places).
+        The summaries; zero for a sequence without steps.
     cache : SummaryCache
         For ``summarize_backward``.
     """
-    if places is not None:
-        assert h is not None
-        n_units = h.shape[1]
-        if len(h) == 0:  # no sequence has a step
-            states = np.zeros((n_units, len(places.steps)), h.dtype)
-        else:
-            states = h[places.steps, :, places.columns].T  # (n_directions * n_units, n_places)
-            states = states * (places.steps >= 0)
-        return states, SummaryCache(pooling, packing, n_units, places=places)
     parts: list[Floats] = []
     winners = None
     last = np.concatenate(h_last)  # (n_directions * n_units, n_sequences)
@@ -115,8 +102,7 @@ def summarize_backward(
 
     Parameters
     ----------
-    d_summary : ndarray of shape (len(pooling) * n_directions * n_units, n_sequences) or \
-            (n_directions * n_units, n_places)
+    d_summary : ndarray of shape (len(pooling) * n_directions * n_units, n_sequences)
         Gradient of the loss with respect to the summaries.
     cache : SummaryCache
         From ``summarize``.
@@ -128,15 +114,12 @@ def summarize_backward(
     dh : ndarray of shape (n_timesteps, n_directions * n_units, n_sequences), or None
         Gradient with respect to the hidden states of all steps; None if only the last is read.
     """
-    pooling, packing, n_units, winners, places = cache
+    pooling, packing, n_units, winners = cache
     dh_last: Floats | None = None
     dh: Floats | None = None
-    if places is not None or pooling != ("last",):
+    if pooling != ("last",):
         shape = len(packing.widths), n_units, packing.n_sequences
         dh = np.zeros(shape, d_summary.dtype)
-    if places is not None and dh is not None:
-        _add_at(dh, places, d_summary)
-        return None, dh
     for k, name in enumerate(pooling):
         d_part = d_summary[k * n_units : (k + 1) * n_units]
         if name == "last":
@@ -148,35 +131,6 @@ def summarize_backward(
             # The step of the maximum has all of its gradient; each (unit, sequence) occurs once.
             dh[winners, np.arange(n_units)[:, np.newaxis], columns] += d_part
     return dh_last, dh
-
-
-def mask_of_summary(mask: Floats, cache: SummaryCache) -> Floats:
-    """Return the factors of a summary that stand for those of the hidden states.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (n_directions * n_units, n_sequences)
-        Factors of the hidden states, the same at every step and not negative: so they may follow
-        the summary.
-    cache : SummaryCache
-        From ``summarize``.
-    """
-    if cache.places is not None:
-        return mask[:, cache.places.columns]
-    return np.tile(mask, (len(cache.pooling), 1))
-
-
-def _add_at(dh: Floats, places: Places, d_states: Floats) -> None:
-    """Add gradients with respect to the hidden states at some places."""
-    is_real = places.steps >= 0  # the state before the first step is a constant
-    steps, columns, d_states = places.steps[is_real], places.columns[is_real], d_states[:, is_real]
-    is_new = np.ones(len(steps), bool)
-    is_new[1:] = (np.diff(steps) != 0) | (np.diff(columns) != 0)
-    if not is_new.all():
-        first = np.flatnonzero(is_new)
-        steps, columns = steps[first], columns[first]
-        d_states = np.add.reduceat(d_states, first, axis=1)
-    dh[steps, :, columns] += d_states.T
 
 
 def _lengths(packing: Packing) -> NDArray[np.intp]:
@@ -242,3 +196,87 @@ def backward(
         dW_skip += d_raw @ recent.T
     # dh = W^T d_raw
     return W[:, :-1].T @ d_raw
+
+
+def forward_at(
+    W: Floats, h: Floats, places: Places, W_skip: Floats, recent: Floats | None
+) -> Floats:
+    """Compute the raw outputs at some places, from the hidden states there.
+
+    Parameters
+    ----------
+    W, W_skip
+        As in ``forward``.
+    h : ndarray of shape (n_timesteps, n_directions * n_units, n_sequences)
+        Hidden states of all steps.
+    places : Places
+        The places.
+    recent : ndarray of shape (n_recent, n_places), or None
+        What the linear part reads; None if there is none.
+
+    Returns
+    -------
+    ndarray of shape (n_outputs, n_places)
+        The raw outputs.
+    """
+    # The outputs of all steps first: there are fewer of them than hidden states to pick out.
+    outputs = np.matmul(W[:, :-1], h)  # (n_timesteps, n_outputs, n_sequences)
+    steps, columns, are_distinct = places
+    if are_distinct:
+        raw = outputs[steps, :, columns].T  # (n_outputs, n_places)
+    else:
+        is_real = steps >= 0  # before the first step, the hidden state is zero
+        raw = np.zeros((len(W), len(steps)), h.dtype)
+        raw[:, is_real] = outputs[steps[is_real], :, columns[is_real]].T
+    raw = raw + W[:, -1:]
+    if recent is not None:
+        raw += W_skip @ recent
+    return raw
+
+
+def backward_at(
+    W: Floats,
+    h: Floats,
+    places: Places,
+    recent: Floats | None,
+    d_raw: Floats,
+    dW: Floats,
+    dW_skip: Floats,
+) -> Floats:
+    """Backpropagate through the head at some places.
+
+    Parameters
+    ----------
+    W, h, places, recent
+        What ``forward_at`` was given.
+    d_raw : ndarray of shape (n_outputs, n_places)
+        Gradient of the loss with respect to the raw outputs.
+    dW, dW_skip : ndarray
+        The gradients of the loss with respect to W and W_skip are added to these.
+
+    Returns
+    -------
+    ndarray of shape (n_timesteps, n_directions * n_units, n_sequences)
+        Gradient of the loss with respect to the hidden states.
+    """
+    d_outputs = np.zeros((len(h), len(W), h.shape[2]), h.dtype)
+    _add_at(d_outputs, places, d_raw)
+    dW[:, :-1] += np.matmul(d_outputs, h.transpose(0, 2, 1)).sum(axis=0)
+    dW[:, -1] += d_raw.sum(axis=1)
+    if recent is not None:
+        dW_skip += d_raw @ recent.T
+    return np.matmul(W[:, :-1].T, d_outputs)
+
+
+def _add_at(total: Floats, places: Places, values: Floats) -> None:
+    """Add values, of shape (n, n_places), to an array of shape (n_timesteps, n, n_sequences)."""
+    steps, columns, _ = places
+    if not places.are_distinct:
+        is_real = steps >= 0  # the state before the first step is a constant
+        steps, columns, values = steps[is_real], columns[is_real], values[:, is_real]
+        is_new = np.ones(len(steps), bool)
+        is_new[1:] = (np.diff(steps) != 0) | (np.diff(columns) != 0)
+        first = np.flatnonzero(is_new)
+        steps, columns = steps[first], columns[first]
+        values = np.add.reduceat(values, first, axis=1) if len(first) else values
+    total[steps, :, columns] += values.T

@@ -307,7 +307,11 @@ class Network:
         """
         h = self.top_states(batch, parameters.dtype)
         h_last = self.advance(parameters, batch, buffers, state, tuning, h)
-        summary, _ = head.summarize(self.pooling, h_last, h, batch.packing, batch.places)
+        if batch.places is not None:
+            assert h is not None
+            W_head, W_skip = self.matrices(parameters)[-1], self.skip_weights(parameters)
+            return head.forward_at(W_head, h, batch.places, W_skip, batch.recent)
+        summary, _ = head.summarize(self.pooling, h_last, h, batch.packing)
         return self.head_outputs(parameters, summary, batch.recent)
 
     def advance(
@@ -425,20 +429,33 @@ class Network:
         h_last = self._run_layers(
             batch, run, parameters.dtype, buffers.between, masks.outputs, buffers.top
         )
-        summary, cache = head.summarize(
-            self.pooling, h_last, buffers.top, batch.packing, batch.places
-        )
-        if masks.outputs is not None:
-            mask = head.mask_of_summary(masks.outputs[-1], cache)
-            summary = summary * mask
         W_skip, dW_skip = self.skip_weights(parameters), self.skip_weights(gradient)
-        raw = head.forward(W_head, summary, W_skip, batch.recent)
+        mask = None if masks.outputs is None else masks.outputs[-1]
 
-        d_raw = loss.gradient(target, raw) * weights  # of the shape of target
-        d_summary = head.backward(W_head, summary, batch.recent, d_raw, dW_head, dW_skip)
-        if masks.outputs is not None:
-            d_summary = d_summary * mask
-        dh_last, dh = head.summarize_backward(d_summary, cache)
+        def d_loss(raw: Floats) -> Floats:
+            return loss.gradient(target, raw) * weights  # of the shape of target
+
+        dh_last: Floats | None = None
+        dh: Floats | None
+        if batch.places is not None and buffers.top is not None:
+            h = buffers.top if mask is None else buffers.top * mask
+            raw = head.forward_at(W_head, h, batch.places, W_skip, batch.recent)
+            dh = head.backward_at(
+                W_head, h, batch.places, batch.recent, d_loss(raw), dW_head, dW_skip
+            )
+            if mask is not None:
+                dh *= mask
+        else:
+            summary, cache = head.summarize(self.pooling, h_last, buffers.top, batch.packing)
+            if mask is not None:
+                # The same at every step and not negative: so it may follow the summary.
+                mask = np.tile(mask, (len(self.pooling), 1))
+                summary = summary * mask
+            raw = head.forward(W_head, summary, W_skip, batch.recent)
+            d_summary = head.backward(W_head, summary, batch.recent, d_loss(raw), dW_head, dW_skip)
+            if mask is not None:
+                d_summary = d_summary * mask
+            dh_last, dh = head.summarize_backward(d_summary, cache)
         self._backpropagate(lstms, d_lstms, dh_last, dh, buffers, masks, submit)
         return float(np.add.reduce(loss.value(target, raw) * weights))
 

@@ -73,11 +73,12 @@ class Places(NamedTuple):
     """Steps of the sequences of a batch at which the head reads the hidden state.
 
     There may be any number of them for each sequence. Those of a sequence follow each other in
-    order of time, and a step may occur several times.
+    order of time. If they ``are_distinct``, no step occurs twice, and none is before the first.
     """
 
     steps: NDArray[np.intp]  # (n_places,); -1 is before the first step, where the state is zero
     columns: NDArray[np.intp]  # (n_places,)
+    are_distinct: bool = False
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ class EveryStep(Sequences):
     whole : Sequences
         The sequences.
     has_target : ndarray of bool of shape (n_steps,), default=None
-        For each time step, sequence after sequence, whether it has a target; None for all steps,
-        the missing ones included.
+        For each time step, sequence after sequence, whether it has a target, which a missing one
+        has not; None for all steps, the missing ones included.
     """
 
     def __init__(self, whole: Sequences, has_target: NDArray[np.bool_] | None = None) -> None:
@@ -45,10 +45,12 @@ class EveryStep(Sequences):
         place = n_real[1:] - n_real[first][sequence] - 1
         if has_target is not None:
             sequence, step, place = sequence[has_target], step[has_target], place[has_target]
+        self._is_labelled = has_target is not None
         # Of each target. (n_targets,)
         self.sequence, self.step, self._place = sequence, step, place
         self._age = lengths[sequence] - step  # 1 for the last step of a sequence
         self._bounds = np.searchsorted(sequence, np.arange(n_sequences + 1))
+        self._counts = np.diff(self._bounds)  # targets of each sequence
 
     def __len__(self) -> int:
         return len(self.whole)
@@ -69,8 +71,10 @@ class EveryStep(Sequences):
 
     def targets(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the numbers of the targets of some sequences."""
-        first, counts = self._bounds[rows], np.diff(self._bounds)[rows]
-        return np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
+        counts = self._counts[rows]
+        ends = np.cumsum(counts)
+        n_targets = ends[-1] if len(ends) else 0
+        return np.arange(n_targets) + np.repeat(self._bounds[rows] - ends + counts, counts)
 
     def batch(
         self, rows: Rows, dtype: np.dtype, recent: RecentSteps | None = None
@@ -83,11 +87,14 @@ class EveryStep(Sequences):
         batch, order = self.whole.batch(rows, dtype)
         numbers = np.arange(len(self))[rows][order]
         targets = self.targets(numbers)
-        columns = np.repeat(np.arange(len(numbers)), np.diff(self._bounds)[numbers])
+        columns = np.repeat(np.arange(len(numbers)), self._counts[numbers])
         place = self._place[targets]
-        steps = np.where(place < 0, -1, batch.packing.first_steps[columns] + place)
+        steps = batch.packing.first_steps[columns] + place
+        if not self._is_labelled:
+            steps[place < 0] = -1
         read = None if recent is None else self.recent(targets, recent, dtype).astype(dtype)
-        return replace(batch, recent=read, places=Places(steps, columns)), order
+        places = Places(steps, columns, are_distinct=self._is_labelled)
+        return replace(batch, recent=read, places=places), order
 
     def steps(self, rows: Rows, n_steps: int) -> NDArray[Any]:
         """Return the last time steps up to those of some targets, see ``Sequences.steps``."""
