@@ -10,6 +10,7 @@ EXAMPLES = [
     "plot_train_on_series",
     "plot_panel",
     "plot_unequal_lengths",
+    "plot_every_step",
     "plot_transform_steps",
     "plot_live_stream",
     "plot_adding_problem",
