@@ -13,6 +13,7 @@ copyright = f"2026, {author}"
 release = version = sklstm.__version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "math_pictures",
     "myst_parser",
     "numpydoc",
@@ -20,6 +21,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.viewcode",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
@@ -30,6 +32,10 @@ html_math_renderer = "pictures"
 autodoc_typehints = "none"  # the docstrings say more
 autodoc_member_order = "groupwise"
 numpydoc_class_members_toctree = False  # methods are on the page of their class
+
+plot_formats = ["svg"]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

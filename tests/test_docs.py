@@ -1,6 +1,7 @@
 """The code in README.md and docs/ runs and prints what is documented; the API page is complete."""
 
 import contextlib
+import csv
 import doctest
 import importlib
 import io
@@ -134,6 +135,31 @@ def test_run_page_names_file_and_line_of_an_error(name, page, line, tmp_path):
     *_, last = error.traceback
     report = f"{error.value}\n{last.path}, line {last.lineno + 1}"
     assert re.search(rf"{re.escape(name)}\W+line {line}\b", report)
+
+
+def measured(name, key):
+    """Return the row of a table in docs/ that begins with a key, by column."""
+    with (ROOT / "docs" / name).open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    return next(dict(zip(header, row, strict=True)) for row in rows if row[0] == key)
+
+
+def test_the_front_page_shows_the_measured_numbers():
+    summary = [
+        measured("accuracy/summary.csv", model)["mean ratio to the ridge"]
+        for model in ("sklstm", "ridge", "boosting", "PyTorch LSTM")
+    ]
+    digits = measured("accuracy/sequences.csv", "spoken digits")
+    digits = [digits[model] for model in ("sklstm", "linear", "boosting", "PyTorch LSTM")]
+    scripts = [measured("speed/end_to_end.csv", library) for library in ("sklstm", "torch")]
+    expected = [
+        *(f"{float(ratio):.2f}" for ratio in summary),
+        *(cell.strip("*").partition("*")[0].split(" ")[0] for cell in digits),
+        *(f"{float(script['seconds']):.1f}" for script in scripts),
+        *(script["installed, MiB"] for script in scripts),
+    ]
+    table = re.search(r":class: results\n((?:.*\n)+?)\n\S", read(ROOT / "docs" / "index.rst"))[1]
+    assert re.findall(r"^      - \**([\d.]+)", table, re.MULTILINE) == expected
 
 
 def listed_names(page):
