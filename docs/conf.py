@@ -41,7 +41,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "filename_pattern": "/plot_",
-    "ignore_pattern": "^demo",
+    "ignore_pattern": r"^(demo|distributed)",
     "within_subsection_order": "gallery_order.ByInterest",
     "download_all_examples": False,
     "write_computation_times": False,

@@ -100,3 +100,7 @@ right.axline((0, 0), slope=1, color="black", linewidth=0.5)
 right.set(xlabel="sum of the marked numbers", ylabel="predicted", title="1000 new sequences")
 right.legend()
 plt.show()
+
+# %%
+# Try next: longer sequences, until the LSTM fails too; how the memory works, in
+# :doc:`/how_it_works`.

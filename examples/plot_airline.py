@@ -122,3 +122,8 @@ right.set(xlabel="months ahead", ylabel="RMSE", xticks=steps[::3], ylim=(0, None
 right.set_title("Error by distance")
 right.legend()
 plt.show()
+
+# %%
+# Try next: an interval around the forecast, in :ref:`sphx_glr_gallery_plot_intervals.py`, columns
+# that are known in advance, in :ref:`sphx_glr_gallery_plot_known_ahead.py`, or the errors of
+# several years, in :ref:`sphx_glr_gallery_plot_backtest.py`.

@@ -79,3 +79,8 @@ plt.show()
 print("RMSE of the folds, and their mean")
 for name, of_folds in errors.items():
     print(f"{name:>16}:", *(f"{error:5.1f}" for error in of_folds), f" {np.mean(of_folds):5.1f}")
+
+# %%
+# Try next: a search over ``slidingwindow__window_size`` with the same folds, as in
+# :doc:`/guide/sizes`, or a stream that learns as it goes, in
+# :ref:`sphx_glr_gallery_plot_live_stream.py`.

@@ -113,3 +113,7 @@ for ax, (name, (lower, upper)) in zip(axes, bands.items(), strict=True):
     ax.set_title(name)
 axes[-1].set_xlabel("row")
 plt.show()
+
+# %%
+# Try next: your own series with the quantiles that your costs ask for; how often a quantile was
+# exceeded in each year, in a backtest like :ref:`sphx_glr_gallery_plot_backtest.py`.

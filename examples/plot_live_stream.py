@@ -74,3 +74,7 @@ ax.plot(years[n_train:], forecasts, label="forecast a year before")
 ax.set(xlabel="year", ylabel="sunspots")
 ax.legend()
 plt.show()
+
+# %%
+# Try next: several streams at once, as rows of one ``x_t``, or a prediction without scikit-learn on
+# the device that measures, in :doc:`/guide/deployment`.

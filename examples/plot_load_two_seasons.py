@@ -113,3 +113,8 @@ for name, forecast in forecasts.items():
 bottom.set(xlabel="hours ahead", ylabel="mean absolute error", ylim=(0, None))
 bottom.legend()
 plt.show()
+
+# %%
+# Try next: the calendar through ``column_lags``, which needs no shifted columns, in
+# :ref:`sphx_glr_gallery_plot_known_ahead.py`, or the quantiles of each hour, as in
+# :ref:`sphx_glr_gallery_plot_intervals.py`.

@@ -113,3 +113,8 @@ for ax, (island, rows) in zip(axes, panel.groupby("island"), strict=False):
 axes[0].legend(loc="upper left")
 axes[-1].set_xlabel("year")
 plt.show()
+
+# %%
+# Try next: the name of the island as a feature (a copy of the column, one-hot encoded), a model of
+# an island that is not in the training set, or several steps ahead with ``forecast_targets(...,
+# groups=...)``.

@@ -78,3 +78,7 @@ for ax, (name, columns) in zip(axes, (("plain", plain), ("fitting", fitting)), s
     ax.set(title=name, xlabel="seconds, transformed", yscale="log")
 axes[0].set_ylabel("number of steps")
 plt.show()
+
+# %%
+# Try next: ``SimpleImputer`` in the columns where steps are partly missing, or the features that
+# the LSTM has learned, in :ref:`features`.

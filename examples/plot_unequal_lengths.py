@@ -87,3 +87,7 @@ for ax, path, shape, guess in zip(axes.flat, paths_new, y_new, predicted, strict
     ax.set(title=f"{guess}, {len(path) - 1} steps", aspect="equal")
     ax.axis("off")
 plt.show()
+
+# %%
+# Try next: ``bidirectional=True``, fewer drawings to learn from, or categories and skewed numbers
+# in the steps, in :ref:`sphx_glr_gallery_plot_transform_steps.py`.
