@@ -94,6 +94,15 @@ def test_windows_hold_little_more_than_the_series():
     assert windows.nbytes < 1.4 * series.nbytes  # 199 rows of padding for each of 20 series
 
 
+def test_fitted_rows_are_recognized_without_a_copy_of_them():
+    series = np.random.RandomState(0).normal(size=(200_000, 8)).astype(np.float32)
+    window = SlidingWindow(20, carry_context=True)
+    assert (
+        peak_of(window.fit, series) < 1.5 * series.nbytes
+    )  # of which the checks of scikit-learn take 1
+    assert peak_of(window.transform, series[:190_000] + 1) < 3 * series.nbytes
+
+
 def test_the_peak_of_a_copy_of_all_windows_is_measured():
     copy_all = lambda series: np.ascontiguousarray(windows().fit_transform(series))  # noqa: E731
     assert peak_of(copy_all, SERIES) > 0.9 * SIZE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +30,9 @@ _BY_CHANCE = 0.01
 # places is periodic.
 _MOST_COMPARED = 1000
 
+# Rows that are turned into fingerprints together.
+_BLOCK_SIZE = 1 << 12
+
 
 @dataclass(frozen=True)
 class _Fingerprints:
@@ -53,13 +56,16 @@ class _Fingerprints:
     @classmethod
     def of(cls, rows: Rows) -> _Fingerprints:
         """Make the fingerprints of the rows of ``fit``."""
-        values = rows.values.astype(np.float64)
-        is_known = ~np.isnan(values)
-        n_known = np.maximum(is_known.sum(axis=0), 1)
-        mean = np.where(is_known, values, 0).sum(axis=0) / n_known
+        n_known, total = np.zeros((2, rows.values.shape[1]))
+        for block in _blocks(rows.values):
+            n_known += (~np.isnan(block)).sum(axis=0)
+            total += np.nansum(block, axis=0)
+        n_known = np.maximum(n_known, 1)
+        mean, squares = total / n_known, np.zeros(len(total))
         with np.errstate(over="ignore"):
-            variance = np.where(is_known, values - mean, 0) ** 2
-            std = np.sqrt(variance.sum(axis=0) / n_known)
+            for block in _blocks(rows.values):
+                squares += np.nansum((block - mean) ** 2, axis=0)
+            std = np.sqrt(squares / n_known)
         if_constant = np.abs(mean) * (_TOLERANCE_IF_CONSTANT / _TOLERANCE)
         is_constant = ~(std > 1e-12 * np.abs(mean))
         scale = np.where(is_constant, if_constant, std)
@@ -128,10 +134,13 @@ class _Fingerprints:
         # sum of |w| is 1: a difference within the tolerance in each column is one in the sum
         w = np.random.RandomState(0).uniform(0.5, 1.5, size=(2, n_features))
         w /= w.sum(axis=1, keepdims=True)
-        z = (values.astype(np.float64) - self.mean) / self.scale
-        is_missing = np.isnan(z)
-        numbers = np.where(is_missing, 0, z) @ w[0] + n_features * is_missing @ w[1]
-        return np.asarray(numbers)
+        numbers = []
+        for block in _blocks(values):
+            z = (block - self.mean) / self.scale
+            is_missing = np.isnan(z)
+            z[is_missing] = 0
+            numbers.append(z @ w[0] + n_features * is_missing @ w[1])
+        return np.concatenate(numbers)
 
 
 @dataclass(frozen=True)
@@ -352,6 +361,12 @@ class History:
                 "pipeline.set_output(transform='pandas') keeps it. If X does follow the fitted "
                 "rows, set carry_context='follows'; to start without a past, carry_context=False."
             )
+
+
+def _blocks(values: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
+    """Give rows a block at a time in float64, so that they are never copied as a whole."""
+    for first in range(0, len(values), _BLOCK_SIZE):
+        yield values[first : first + _BLOCK_SIZE].astype(np.float64)
 
 
 def _are_close(a: Any, b: Any) -> NDArray[np.bool_]:
