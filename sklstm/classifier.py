@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import StrOptions
 
@@ -17,6 +19,7 @@ from sklstm.nn.cell import Floats
 from sklstm.nn.losses import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
 from sklstm.nn.model import ClassOutput
 from sklstm.parameters import TRAINED_SKIP_RATE
+from sklstm.step_targets import has_several_outputs
 from sklstm.targets import check_class_target, check_class_weight, is_indicator
 
 __all__ = ["LSTMClassifier"]
@@ -307,11 +310,19 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     def _is_indicator(self, y: Any) -> bool:
         """Return whether y is an indicator matrix, or holds one for each sequence."""
-        return np.ndim(y[0]) == 2 if self.return_sequences and len(y) else is_indicator(y)
+        return has_several_outputs(y) if self.return_sequences else is_indicator(y)
 
     def _encode_target(
         self, y: Any, classes: ArrayLike | None, n_targets: int, known: ClassOutput | None
     ) -> tuple[NDArray[Any], ClassOutput]:
+        if self.return_sequences and y.ndim == 2 and y.shape[1] == 1:
+            warnings.warn(
+                "y has a third axis of length 1, but predictions are of shape (n_samples, "
+                "n_timesteps). Use y[:, :, 0], or such a vector for each sequence.",
+                DataConversionWarning,
+                stacklevel=2,
+            )
+            y = y[:, 0]
         return check_class_target(y, classes, n_targets, known=known, estimator=self)
 
     def _warnings_about_target(
@@ -325,7 +336,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             UserWarning(
                 "Each row of y has exactly one 1. As an indicator matrix it is multilabel: each "
                 "column has a probability of its own, and they do not add up to one. If y is the "
-                "one-hot encoding of classes, use np.asarray(y).argmax(axis=1)."
+                "one-hot encoding of classes, use np.asarray(y).argmax(axis=-1)."
             )
         ]
 

@@ -230,9 +230,11 @@ def is_missing(rows: Any) -> NDArray[np.bool_]:
 
 
 def are_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return for each element of an array whether it is missing: NaN, None or null."""
+    """Return for each element of an array whether it is missing: NaN, NaT, None or null."""
     if values.dtype.kind == "O":
         return np.asarray(_is_missing_object(values).astype(bool))
+    if values.dtype.kind in "mM":
+        return np.asarray(np.isnat(values))
     if values.dtype.kind not in "fc":
         return np.zeros(values.shape, bool)
     return np.asarray(np.isnan(values))

@@ -393,7 +393,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
                     "of a prediction are the quantiles of a single target. Fit an estimator for "
                     "each column of y."
                 )
-            target = column_or_1d(target, warn=True)
+            target = column_or_1d(target, warn=not self.return_sequences)
             n_outputs, is_1d = len(self._quantiles), False
         if known is None:
             activation = self._make_loss(None).activation

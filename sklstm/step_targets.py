@@ -15,7 +15,7 @@ from sklstm.nn.sequences import Sequences
 from sklstm.nn.steps import EveryStep
 from sklstm.targets import check_weights
 
-__all__ = ["check_steps", "suggesting_return_sequences"]
+__all__ = ["check_steps", "has_several_outputs", "suggesting_return_sequences"]
 
 
 def check_steps(
@@ -100,8 +100,9 @@ def _by_step(values: Any, lengths: NDArray[np.intp], name: str, more: str) -> ND
     parts = _elements(values)
     if parts is None:
         array = np.asarray(values)
-        shape, expected = array.shape, (len(lengths), int(lengths.max()))
-        if array.ndim not in ((2, 3) if more else (2,)) or shape[:2] != expected:
+        shape, expected = array.shape, (len(lengths), int(lengths[0]))
+        is_whole = shape[:2] == expected and (lengths == lengths[0]).all()
+        if array.ndim not in ((2, 3) if more else (2,)) or not is_whole:
             raise ValueError(_wrong_form(f"{name} of shape {shape}", lengths, name, more))
         return array.reshape(-1, *shape[2:])
     if len(parts) != len(lengths):
@@ -109,20 +110,36 @@ def _by_step(values: Any, lengths: NDArray[np.intp], name: str, more: str) -> ND
     arrays: list[NDArray[Any]] = []
     for number, part in enumerate(parts):
         check_not_masked(part, f"{name}[{number}]")
-        array = np.asarray(part)
+        array = _as_array(part)
         if array.ndim not in ((1, 2) if more else (1,)) or len(array) != lengths[number]:
             given = f"{name}[{number}] of shape {array.shape}"
             raise ValueError(_wrong_form(given, lengths, name, more, number))
-        if array.shape[1:] != (arrays or [array])[0].shape[1:]:
-            raise ValueError(
-                f"{name}[{number}] is of shape {array.shape}, but {name}[0] of {arrays[0].shape}: "
-                "each must have the same number of outputs."
-            )
         arrays.append(array)
-    full = [array for array in arrays if len(array)]  # an empty one often has another dtype
-    if any(array.dtype.kind == "O" for array in full):
-        full = [array.astype(object) for array in full]
-    return np.concatenate(full or arrays)
+    # An empty one often has another dtype, and no outputs.
+    full = [number for number, array in enumerate(arrays) if len(array)] or [0]
+    first = arrays[full[0]]
+    for number in full:
+        if arrays[number].shape[1:] != first.shape[1:]:
+            raise ValueError(
+                f"{name}[{number}] is of shape {arrays[number].shape}, but {name}[{full[0]}] of "
+                f"{first.shape}: each must have the same number of outputs."
+            )
+    kept = [arrays[number] for number in full]
+    if any(array.dtype.kind == "O" for array in kept) or len({_is_text(a) for a in kept}) > 1:
+        kept = [array.astype(object) for array in kept]
+    return np.concatenate(kept)
+
+
+def _as_array(values: Any) -> NDArray[Any]:
+    """Return an array; of strings among other objects NumPy would make strings of all."""
+    array = np.asarray(values)
+    if _is_text(array) and not hasattr(values, "dtype"):
+        return np.array(values, dtype=object)
+    return array
+
+
+def _is_text(array: NDArray[Any]) -> bool:
+    return array.dtype.kind in "US"
 
 
 def _elements(values: Any) -> list[Any] | None:
@@ -133,6 +150,12 @@ def _elements(values: Any) -> list[Any] | None:
         elements = list(values)
         return elements if any(np.ndim(element) for element in elements[:1]) else None
     return None
+
+
+def has_several_outputs(y: Any) -> bool:
+    """Return whether y has a row of outputs, and not one number or label, for each time step."""
+    parts = _elements(y)
+    return np.ndim(y) == 3 if parts is None else np.ndim(parts[0]) == 2
 
 
 def _is_nested(values: Any) -> bool:

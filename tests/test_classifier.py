@@ -201,7 +201,7 @@ def test_the_score_of_an_indicator_matrix_is_the_fraction_of_equal_rows():
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_one_hot_encoding_is_warned_of(n_classes):
     y = np.eye(n_classes)[np.arange(len(X)) % n_classes]
-    with pytest.warns(UserWarning, match=r"exactly one 1.*np\.asarray\(y\)\.argmax\(axis=1\)"):
+    with pytest.warns(UserWarning, match=r"exactly one 1.*np\.asarray\(y\)\.argmax\(axis=-1\)"):
         estimator = quick(LSTMClassifier).fit(X, y)
     assert estimator.out_activation_ == "logistic"
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import accuracy_score, d2_pinball_score, f1_score, make_scorer, r2_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_validate
 from sklearn.pipeline import make_pipeline
@@ -245,6 +246,62 @@ def test_labels_of_any_type(labels, none):
     assert model.predict_proba(X).shape == (N, T, len(labels))
     assert_allclose(np.exp(model.predict_log_proba(X)), model.predict_proba(X), rtol=1e-10)
     assert model.score(X, partly) == np.mean(model.predict(X)[:, 1:] == y[:, 1:])
+
+
+@pytest.mark.parametrize("none", [None, np.nan])
+@pytest.mark.parametrize("n_steps", [[3, 3], [3, 2]], ids=["equal", "ragged"])
+def test_strings_in_lists_may_be_missing(n_steps, none):
+    # NumPy alone would make the string "nan" of NaN, and a class of that.
+    X = [np.ones((n, 1)) for n in n_steps]
+    y = [["on", none, "off"], [none, "on", "off"]]
+    model = quick(LSTMClassifier).fit(X, [labels[:n] for labels, n in zip(y, n_steps, strict=True)])
+    assert_array_equal(model.classes_, ["off", "on"])
+
+
+def test_dates_as_labels_may_be_missing():
+    y = np.array([["2020", "2021", "NaT"]] * N, "datetime64[Y]")
+    model = quick(LSTMClassifier).fit(sequences("dense")[:, :3], y)
+    assert_array_equal(model.classes_, y[0, :2])
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [["on", 1, "off"], ["on", "off"]],
+        [["on", "off", "on"], [1, 2]],
+        [np.array(["on", "off", "on"]), np.array([1, 2])],
+    ],
+)
+def test_labels_of_several_types_are_refused(y):
+    X = [np.ones((n, 1)) for n in (3, 2)]
+    with pytest.raises(ValueError, match=r"y holds labels of several types \(int, str\)"):
+        quick(LSTMClassifier).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "wrap", [pd.DataFrame, lambda y: pd.Series(list(y), index=range(9, 9 + N))]
+)
+def test_partial_fit_takes_labels_of_steps_in_frames(wrap):
+    X = sequences("dense")
+    y = step_target(LSTMClassifier, X)
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        quick(LSTMClassifier).partial_fit(X, wrap(y))
+    model = quick(LSTMClassifier).partial_fit(X, wrap(y), classes=["low", "mid", "top"])
+    assert_array_equal(model.classes_, ["low", "mid", "top"])
+
+
+def test_labels_with_a_third_axis_of_length_one_are_taken_with_a_warning():
+    X = sequences("dense")
+    y = step_target(LSTMClassifier, X)
+    with pytest.warns(DataConversionWarning, match=r"third axis .* Use y\[:, :, 0\]"):
+        model = quick(LSTMClassifier).fit(X, y[:, :, np.newaxis])
+    assert_same_fit(model, quick(LSTMClassifier).fit(X, y))
+
+
+def test_a_sequence_without_steps_has_no_outputs_to_compare():
+    X = [np.empty((0, 2)), *sequences("ragged")]
+    model = quick(LSTMRegressor).fit(X, [[], *X[1:]])
+    assert model.predict(X)[0].shape == (0, 2)
 
 
 def test_several_labels_at_each_step():
@@ -559,6 +616,14 @@ def test_other_forms_of_y_are_refused(cls, change, message):
     model = quick(cls)
     with Unchanged(model, X), pytest.raises(ValueError, match=message):
         model.fit(X, y)
+
+
+@both
+def test_one_array_for_sequences_of_different_lengths_is_refused(cls):
+    X = sequences("ragged")
+    y = step_target(cls, np.zeros((N, max(map(len, X)), 1)))
+    with pytest.raises(ValueError, match=rf"a list of {N} arrays .* Got y of shape \({N}, "):
+        quick(cls).fit(X, y)
 
 
 @both
