@@ -17,8 +17,9 @@ halved once per call, and a single vectorised ``tanh`` covers the whole block.
 
 **Packed columns.** The sequences of a batch are sorted by length, longest first, and aligned at
 their end. The sequences that have started by step t are then the first n_t columns. All sequences
-end together, and no padding is computed. Consecutive steps of equal n_t form a run; a batch of
-equal lengths is a single run.
+end together. Consecutive steps of equal n_t form a run; a batch of equal lengths is a single run.
+Prediction computes no padding. Training rounds n_t up, so that batches have few runs; before a
+sequence starts, all of its inputs are zero, that for the bias too, and so is its state.
 
 **Derivatives in the forward pass.** The backward pass does not need the gates of a step but the
 derivatives within the step. Training computes them in the forward pass, a chunk of steps at a time,
@@ -43,7 +44,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sklstm.nn.cell import Floats
-from sklstm.nn.packing import Packing
+from sklstm.nn.packing import Packing, Run
 from sklstm.nn.tuning import DEFAULT_TUNING, Tuning
 
 __all__ = [
@@ -193,22 +194,9 @@ class RunBlocks(NamedTuple):
     inputs: Floats  # (n_steps, n_inputs + n_units + 1, width)
     # Derivatives from the forward pass, which the backward pass turns into gradients.
     tape: Floats  # (n_steps, 6 * n_units, width)
-    # One chunk after the other uses the same gates.
-    gates: Floats  # (n_steps_in_a_chunk, 6 * n_units, width)
-
-    @classmethod
-    def allocate(
-        cls, n_inputs: int, n_units: int, n_steps: int, width: int, dtype: np.dtype, chunk_size: int
-    ) -> RunBlocks:
-        """Allocate the arrays; a chunk's gates and derivatives have about ``chunk_size`` numbers.
-
-        The gates start as zeros so that c_{t-1} of a sequence that starts later is zero.
-        """
-        inputs = np.zeros((n_steps, n_inputs + n_units + 1, width), dtype)
-        inputs[:, -1] = 1
-        tape = np.empty((n_steps, 6 * n_units, width), dtype)
-        chunk = min(n_steps, max(1, chunk_size // (12 * n_units * width)))
-        return cls(inputs, tape, np.zeros((chunk, 6 * n_units, width), dtype))
+    chunks: list[Chunk]
+    h_before: Floats  # (n_units, width): where the first step looks for the state before it
+    c_before: Floats
 
 
 class Chunk(NamedTuple):
@@ -220,17 +208,20 @@ class Chunk(NamedTuple):
 
 
 class LayerBuffers:
-    """The arrays in which one layer trains on batches of one packing.
+    """The arrays in which one layer trains on batches of a number of sequences.
 
-    They are the cache that ``forward`` fills and ``backward`` reads. They are allocated once and
-    used for every batch of that packing; each call overwrites what the previous one has left.
+    They are the cache that ``forward`` fills and ``backward`` reads. They serve any packing of up
+    to a number of steps, see ``arrange``; each call overwrites what the previous one has left. Each
+    step has a place in them, counted from the last step. So the views that a step needs are the
+    same in all packings in which it has the same width, and are made once.
 
     Parameters
     ----------
     n_inputs, n_units : int
         Width of the layer's input and of its state.
     packing : Packing
-        How the batch is arranged in columns.
+        How the first batch is arranged in columns. Others have as many sequences, and at most as
+        many steps.
     dtype : dtype
         float32 or float64.
     dropping : bool, default=False
@@ -241,14 +232,16 @@ class LayerBuffers:
 
     Attributes
     ----------
+    packing : Packing
+        How the batch is arranged in columns.
     runs : list of RunBlocks
         The arrays of each run of steps.
-    chunks : list of Chunk
-        The steps, in order of time.
     h : list of ndarray of shape (n_units, n_t)
         Hidden state of each step.
     h_last, c_last : ndarray of shape (n_units, n_sequences)
         State after the last step; zero for a sequence without steps.
+    backward_runs : list of BackwardRun
+        The runs, as ``backward`` goes through them.
     """
 
     def __init__(
@@ -261,82 +254,147 @@ class LayerBuffers:
         dropping: bool = False,
         tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
-        self.n_inputs, self.n_units, self.packing, self.dtype = n_inputs, n_units, packing, dtype
+        self.n_inputs, self.n_units, self.dtype = n_inputs, n_units, dtype
         self.tuning = tuning
-        self.runs = [
-            RunBlocks.allocate(n_inputs, n_units, stop - start, width, dtype, tuning.forward_chunk)
-            for start, stop, width in packing.runs
-        ]
-        self.h_last = np.zeros((n_units, packing.n_sequences), dtype)
-        self.c_last = np.zeros((n_units, packing.n_sequences), dtype)
+        self.max_timesteps, self.n_sequences = len(packing.widths), packing.n_sequences
+        n_rows = n_inputs + n_units + 1
 
-        # Where each step looks for the state before it, and at the end the state after the last.
-        inputs = [block for run in self.runs for block in run.inputs]
-        tape = [block for run in self.runs for block in run.tape]
-        gates = [run.gates[k % len(run.gates)] for run in self.runs for k in range(len(run.inputs))]
-        h_before = [*(block[n_inputs:-1] for block in inputs), self.h_last]
-        c_before = [*(block[5 * n_units :] for block in gates), self.c_last]
-        self._initial_states = self._views_of_initial_states(h_before, c_before)
-        self.h, h_next = self._views_of_hidden_states(h_before, dropping=dropping)
-        steps = []
-        for t, width in enumerate(packing.widths):
-            products = tape[t][2 * n_units : 4 * n_units]
-            c = c_before[t + 1][:, :width]  # the next step's block may be wider than this step's
-            steps.append(Step(inputs[t], gates[t], products, c, self.h[t], h_next[t]))
-        self.chunks = self._chunks_of(steps)
+        def room(n_rows: int) -> Floats:
+            return np.empty((self.max_timesteps, n_rows * self.n_sequences), dtype)
 
-    def _views_of_hidden_states(
-        self, h_before: list[Floats], *, dropping: bool
-    ) -> tuple[list[Floats], list[Floats]]:
-        """Return for each step where h_t goes and where the next step reads it."""
-        # The next step's block may be wider than this step's.
-        h_next = [h_before[t + 1][:, :width] for t, width in enumerate(self.packing.widths)]
-        if not dropping:
-            return h_next, h_next
-        # The mask is on what the next step reads, not on the hidden states that others read.
-        widths = self.packing.widths[:-1]
-        h = [np.empty((self.n_units, width), self.dtype) for width in widths] + h_next[-1:]
-        unread = [np.empty_like(h_last) for h_last in h_next[-1:]]  # after the last step
-        return h, [*h_next[:-1], *unread]
+        self._inputs = room(n_rows)  # [x_t; h_{t-1}; 1] of each step
+        # Derivatives from the forward pass, which the backward pass turns into gradients.
+        self._tape = room(6 * n_units)
+        self._dropped = room(n_units) if dropping else None  # h_t, beside what the next step reads
+        # The gates of a chunk: one chunk after the other uses the same.
+        n_steps = max(1, tuning.forward_chunk // (12 * n_units * self.n_sequences))
+        n_steps = min(self.max_timesteps, n_steps)
+        self._gates = np.empty(n_steps * 6 * n_units * self.n_sequences, dtype)
+        self.h_last = np.zeros((n_units, self.n_sequences), dtype)
+        self.c_last = np.zeros((n_units, self.n_sequences), dtype)
+        # For each width, the views of all steps.
+        self._steps: dict[int, list[Step]] = {}
+        self._backward_steps: dict[int, list[BackwardStep]] = {}
+        self._room: deque[Floats] = deque()
+        self.packing = packing
+        self._lay_out(packing)
+        self.arrange(packing)
 
-    def _views_of_initial_states(
-        self, h_before: list[Floats], c_before: list[Floats]
-    ) -> list[Floats]:
-        """Return the columns of sequences that start at a step, where they start."""
-        widths = [0, *self.packing.widths]
-        first_steps = [*(run.start for run in self.packing.runs), len(self.packing.widths)]
-        return [states[t][:, widths[t] :] for t in first_steps for states in (h_before, c_before)]
+    def arrange(self, packing: Packing) -> None:
+        """Set up the arrays for batches of a packing."""
+        if packing.runs != self.packing.runs:
+            self._lay_out(packing)
+        self.packing = packing
+        for blocks in self.runs:
+            blocks.inputs[:, -1] = 1
+        # Before a sequence starts within a run, its inputs are zero, the row of ones included. So
+        # its state stays zero, and the weights get no gradient.
+        self._unread_x, self._unread_derivatives = [], []
+        for k, columns, n_steps in packing.lead_ins:
+            inputs, tape = (blocks[:n_steps, :, columns] for blocks in self.runs[k][:2])
+            inputs[:, -1] = 0
+            self._unread_x.append(inputs[:, : self.n_inputs])
+            self._unread_derivatives.append(tape[:, : 2 * self.n_units])  # Q and N
 
-    def _chunks_of(self, steps: list[Step]) -> list[Chunk]:
-        """Divide the steps into chunks."""
-        chunks = []
-        for (start, stop, width), run in zip(self.packing.runs, self.runs, strict=True):
-            n_steps = len(run.gates)
-            for first in range(start, stop, n_steps):
-                last = min(first + n_steps, stop)
-                shape = last - first, 6, self.n_units, width
-                gates = run.gates[: last - first].reshape(shape)
-                tape = run.tape[first - start : last - start].reshape(shape)
-                chunks.append(Chunk(steps[first:last], gates, tape))
-        return chunks
+    def _lay_out(self, packing: Packing) -> None:
+        """Divide the arrays into the runs of a packing."""
+        first = self.max_timesteps - len(packing.widths)  # place of the first step
+        runs = [Run(first + start, first + stop, width) for start, stop, width in packing.runs]
+        self.runs = [self._blocks_of(run, is_last=run == runs[-1]) for run in runs]
+        self.backward_runs = []
+        for run, blocks in zip(runs, self.runs, strict=True):
+            steps = self._all_backward_steps(run.width)[run.start : run.stop]
+            self.backward_runs.append(BackwardRun(blocks.tape, blocks.inputs, self.tuning, steps))
+        # h_t is where step t + 1 reads it, or beside that.
+        self.h = [step.h for blocks in self.runs for chunk in blocks.chunks for step in chunk.steps]
+        if self._dropped is None:
+            for before, run, blocks in zip(runs, runs[1:], self.runs[1:], strict=False):
+                self.h[run.start - first - 1] = blocks.h_before[:, : before.width]
 
-    @cached_property
-    def backward_runs(self) -> list[BackwardRun]:
-        """The runs, as ``backward`` goes through them."""
-        return [BackwardRun(run.tape, run.inputs, self.tuning) for run in self.runs]
+    def _blocks_of(self, run: Run, *, is_last: bool) -> RunBlocks:
+        """Return the arrays of a run, divided into chunks."""
+        inputs, tape = self._blocks(self._inputs, run), self._blocks(self._tape, run)
+        steps = self._all_steps(run.width)[run.start : run.stop - 1]
+        steps.append(self._last_step(run, is_last=is_last))
+        gates, chunks, first = self._gates_of(run.width), [], run.start
+        c_before = gates[first % len(gates), 5 * self.n_units :]
+        while first < run.stop:
+            # Chunks begin at the same places in all packings, as the gates of a step are the same.
+            begin, k = first % len(gates), first - run.start
+            n_steps = min(len(gates) - begin, run.stop - first)
+            shape = n_steps, 6, self.n_units, run.width
+            chunk = gates[begin : begin + n_steps], tape[k : k + n_steps]
+            chunks.append(Chunk(steps[k : k + n_steps], *(part.reshape(shape) for part in chunk)))
+            first += n_steps
+        return RunBlocks(inputs, tape, chunks, inputs[0, self.n_inputs : -1], c_before)
 
-    @cached_property
+    def _blocks(self, room: Floats, run: Run) -> Floats:
+        """Return what the steps of a run have in an array, of shape (n_steps, n_rows, width)."""
+        n_rows = room.shape[1] // self.n_sequences
+        blocks = room[run.start : run.stop, : n_rows * run.width]
+        return blocks.reshape(run.stop - run.start, n_rows, run.width)
+
+    def _block(self, room: Floats, place: int, width: int) -> Floats:
+        return self._blocks(room, Run(place, place + 1, width))[0]
+
+    def _gates_of(self, width: int) -> Floats:
+        """Return the gates of the steps of a chunk, of shape (n_steps, 6 * n_units, width)."""
+        n_rows = 6 * self.n_units
+        n_steps = min(self.max_timesteps, len(self._gates) // (n_rows * width))
+        return self._gates[: n_steps * n_rows * width].reshape(n_steps, n_rows, width)
+
+    def _all_steps(self, width: int) -> list[Step]:
+        """Return the steps of a width, each as another one of that width follows it."""
+        if width not in self._steps:
+            gates, steps = self._gates_of(width), []
+            for place in range(self.max_timesteps - 1):
+                h = self._block(self._inputs, place + 1, width)[self.n_inputs : -1]
+                c = gates[(place + 1) % len(gates), 5 * self.n_units :]
+                steps.append(self._make_step(place, width, c, h))
+            self._steps[width] = steps
+        return self._steps[width]
+
+    def _last_step(self, run: Run, *, is_last: bool) -> Step:
+        """Return the last step of a run, which leaves the state in ``h_last`` and ``c_last``."""
+        h, c = self.h_last[:, : run.width], self.c_last[:, : run.width]
+        step = self._make_step(run.stop - 1, run.width, c, h)
+        if is_last:  # no step follows that would read h with a mask
+            step.h, step.h_next = step.h_next, step.h
+        return step
+
+    def _make_step(self, place: int, width: int, c: Floats, h_next: Floats) -> Step:
+        gates, n = self._gates_of(width), self.n_units
+        h = h_next
+        if self._dropped is not None:
+            # The mask is on what the next step reads, not on the hidden states that others read.
+            h = self._block(self._dropped, place, width)
+        inputs, tape = (self._block(room, place, width) for room in (self._inputs, self._tape))
+        return Step(inputs, gates[place % len(gates)], tape[2 * n : 4 * n], c, h, h_next)
+
+    def _all_backward_steps(self, width: int) -> list[BackwardStep]:
+        """Return the steps of a width in the backward pass."""
+        if width not in self._backward_steps:
+            blocks = self._blocks(self._tape, Run(0, self.max_timesteps, width))
+            self._backward_steps[width] = [BackwardStep.of(block) for block in blocks]
+        return self._backward_steps[width]
+
+    @property
     def room(self) -> deque[Floats]:
         """Scratch arrays for ``BackwardRun.weight_gradient``, one for each of two threads."""
         n_columns = max((run.n_columns for run in self.backward_runs), default=0)
         size = (self.n_inputs + 5 * self.n_units + 1) * n_columns
-        return deque(np.empty((2, size), self.dtype))
+        if not self._room or len(self._room[0]) < size:
+            self._room = deque(np.empty((2, size), self.dtype))
+        return self._room
 
     @cached_property
+    def _dx(self) -> Floats:
+        return np.zeros((self.max_timesteps, self.n_inputs, self.n_sequences), self.dtype)
+
+    @property
     def dx(self) -> Floats:
         """Gradient with respect to the input, of shape (n_timesteps, n_inputs, n_sequences)."""
-        shape = len(self.packing.widths), self.n_inputs, self.packing.n_sequences
-        return np.zeros(shape, self.dtype)
+        return self._dx[self.max_timesteps - len(self.packing.widths) :]
 
     def load(self, x: Floats) -> None:
         """Copy the input of a batch into place, and set the state before it to zero.
@@ -348,7 +406,12 @@ class LayerBuffers:
         """
         for blocks, (start, stop, width) in zip(self.runs, self.packing.runs, strict=True):
             blocks.inputs[:, : self.n_inputs] = x[start:stop, :, :width]
-        for view in self._initial_states:
+        for view in (*self._unread_x, self.h_last, self.c_last):
+            view[...] = 0
+
+    def stop_gradients(self) -> None:
+        """Let no gradient go further back than to the start of a sequence."""
+        for view in self._unread_derivatives:  # Q and N
             view[...] = 0
 
     def copy_hidden_states(self, out: Floats) -> None:
@@ -357,10 +420,11 @@ class LayerBuffers:
         Parameters
         ----------
         out : ndarray of shape (n_timesteps, n_units, n_sequences)
-            Only the columns that are active at a step are written.
+            Receives zero in the steps of a run before a sequence starts; earlier columns are not
+            written.
         """
-        for out_t, h_t, width in zip(out, self.h, self.packing.widths, strict=True):
-            out_t[:, :width] = h_t
+        for out_t, h_t in zip(out, self.h, strict=True):
+            out_t[:, : h_t.shape[1]] = h_t
 
 
 class StateBuffers:
@@ -418,7 +482,7 @@ class StateBuffers:
         """
         W_halved = halve_sigmoid_rows(W, order)
         self._start(packing.widths[0] if packing.widths else packing.n_sequences, state)
-        for start, stop, width in packing.runs:
+        for start, stop, width in packing.exact_runs:
             self._widen(width)
             forward_steps(
                 W_halved,
@@ -483,9 +547,14 @@ def forward(
     """
     buffers.load(x)
     W_halved = halve_sigmoid_rows(W)
-    for chunk in buffers.chunks:
-        forward_steps(W_halved, chunk.steps, mask)
-        local_derivatives(chunk.gates, out=chunk.tape)
+    for run in buffers.runs:
+        # Sequences that have not started have a state of zero.
+        run.h_before[...] = buffers.h_last[:, : run.h_before.shape[1]]
+        run.c_before[...] = buffers.c_last[:, : run.c_before.shape[1]]
+        for chunk in run.chunks:
+            forward_steps(W_halved, chunk.steps, mask)
+            local_derivatives(chunk.gates, out=chunk.tape)
+    buffers.stop_gradients()
     if h_out is not None:
         buffers.copy_hidden_states(h_out)
     return buffers.h_last
@@ -515,7 +584,8 @@ def backward(
     dh_last : ndarray of shape (n_units, n_sequences), default=None
         Gradient of the loss with respect to the last hidden state; zero if None.
     dh : ndarray of shape (n_timesteps, n_units, n_sequences), default=None
-        Gradient of the loss with respect to the hidden states of all steps; zero if None.
+        Gradient of the loss with respect to the hidden states of all steps; zero if None. Before a
+        sequence starts, any finite numbers.
     with_dx : bool, default=False
         Whether to compute the gradient with respect to the input, in ``buffers.dx``.
     mask : ndarray of shape (n_units, n_sequences), default=None
@@ -587,6 +657,13 @@ class BackwardStep(NamedTuple):
     dz: Floats  # (4 * n_units, n_t): gradient with respect to z_t, gates as in W
     dc_before: Floats  # (n_units, n_t): dc_{t-1}
 
+    @classmethod
+    def of(cls, block: Floats) -> BackwardStep:
+        """Return the views of the derivatives of a step, of shape (6 * n_units, n_t)."""
+        n = len(block) // 6
+        blocks = block.reshape(6, n, -1)
+        return cls(blocks[:2], blocks[2:], blocks[0], blocks[:1], block[n : 5 * n], blocks[5])
+
 
 class BackwardRun:
     """A run of steps in the backward pass.
@@ -599,6 +676,8 @@ class BackwardRun:
         Inputs from the forward pass.
     tuning : Tuning, optional
         How the run is divided into chunks.
+    steps : list of BackwardStep, default=None
+        The views of each step of the tape; made if None.
 
     Attributes
     ----------
@@ -614,14 +693,17 @@ class BackwardRun:
         Gradient with respect to the state before the last step that was gone through.
     """
 
-    def __init__(self, tape: Floats, inputs: Floats, tuning: Tuning = DEFAULT_TUNING) -> None:
+    def __init__(
+        self,
+        tape: Floats,
+        inputs: Floats,
+        tuning: Tuning = DEFAULT_TUNING,
+        steps: list[BackwardStep] | None = None,
+    ) -> None:
         n_steps, n_rows, width = inputs.shape
         n = tape.shape[1] // 6
         self.inputs, self.dz = inputs, tape[:, n : 5 * n]
-        self._steps = [
-            BackwardStep(block[:2], block[2:], block[0], block[:1], dz, block[5])
-            for block, dz in zip(tape.reshape(n_steps, 6, n, width), self.dz, strict=True)
-        ]
+        self._steps = [BackwardStep.of(block) for block in tape] if steps is None else steps
         self.is_large = 4 * n * n_rows * n_steps * width >= tuning.min_threaded_sum
         chunk = min(n_steps, max(1, tuning.backward_chunk // (4 * n * width)))
         if self.is_large:

@@ -580,16 +580,28 @@ def _run_direction(
 
 
 class _TrainingBuffers:
-    """The arrays in which a network trains on batches of one packing.
+    """The arrays in which a network trains on batches of a number of sequences.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    packing : Packing
+        How the first batch is arranged, see ``LayerBuffers``.
+    dtype, dropping, tuning
+        As in ``Workspace``.
 
     Attributes
     ----------
+    packing : Packing
+        How the batch is arranged in columns.
     lstms : list of LayerBuffers
         Those of each LSTM.
     between : list of ndarray of shape (n_timesteps, n_directions * n_units, n_sequences)
         Hidden states of each layer but the last.
     top : ndarray of shape (n_timesteps, n_directions * n_units, n_sequences), or None
-        Hidden states of the last layer, from the first batch on of which the head reads them.
+        Hidden states of the last layer, from the first batch of a packing on of which the head
+        reads them.
     """
 
     def __init__(
@@ -601,17 +613,33 @@ class _TrainingBuffers:
         dropping: bool,
         tuning: Tuning,
     ) -> None:
-        self.packing = packing
+        self.packing, self.max_timesteps = packing, len(packing.widths)
         self.lstms = [
             LayerBuffers(*sizes, packing, dtype, dropping=dropping, tuning=tuning)
             for sizes in network.lstm_sizes
         ]
-        n_timesteps, D = len(packing.widths), network.n_directions
-        self.between = [
-            np.zeros((n_timesteps, D * n_units, packing.n_sequences), dtype)
+        D = network.n_directions
+        self._between = [
+            np.zeros((self.max_timesteps, D * n_units, packing.n_sequences), dtype)
             for n_units in network.hidden_layer_sizes[:-1]
         ]
         self.top: Floats | None = None
+
+    @property
+    def between(self) -> list[Floats]:
+        """Room for the steps of the packing, see the class."""
+        first = self.max_timesteps - len(self.packing.widths)
+        return [above[first:] for above in self._between]
+
+    def arrange(self, packing: Packing) -> None:
+        """Set up the arrays for batches of a packing."""
+        if packing == self.packing:
+            return
+        if packing.runs != self.packing.runs:
+            self.top = None  # which is zero where nothing is written
+        self.packing = packing
+        for buffers in self.lstms:
+            buffers.arrange(packing)
 
 
 class Workspace:
@@ -638,16 +666,17 @@ class Workspace:
         tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
         self.network, self.dtype, self.dropping, self.tuning = network, dtype, dropping, tuning
-        self._kept: dict[Packing, _TrainingBuffers] = {}  # the least recently used first
+        self._kept: dict[int, _TrainingBuffers] = {}  # the least recently used first
 
     def buffers(self, packing: Packing) -> _TrainingBuffers:
         """Return the buffers for a packing, which are allocated when they are first needed."""
-        buffers = self._kept.pop(packing, None)
-        if buffers is None:
-            if len(self._kept) == self.tuning.n_packings:
+        buffers = self._kept.pop(packing.n_sequences, None)
+        if buffers is None or buffers.max_timesteps < len(packing.widths):
+            if len(self._kept) == self.tuning.n_buffers:
                 del self._kept[next(iter(self._kept))]
             buffers = _TrainingBuffers(
                 self.network, packing, self.dtype, dropping=self.dropping, tuning=self.tuning
             )
-        self._kept[packing] = buffers
+        buffers.arrange(packing)
+        self._kept[packing.n_sequences] = buffers
         return buffers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -11,15 +12,30 @@ from numpy.typing import NDArray
 
 from sklstm.nn.cell import Floats
 
-__all__ = ["Batch", "Packing", "Places", "Run", "reversed_in_time"]
+__all__ = ["Batch", "LeadIn", "Packing", "Places", "Run", "reversed_in_time"]
+
+
+# Training computes steps of like width together, as if they had the same: widths are rounded up to
+# a multiple of this many sequences, or of this part of the batch. Each run costs some calls, and a
+# matrix product of a few columns more takes hardly longer.
+_MIN_GRANULE = 8
+_MAX_WIDTHS = 8
 
 
 class Run(NamedTuple):
-    """Consecutive steps ``start`` to ``stop`` at which the same number of sequences is active."""
+    """Consecutive steps ``start`` to ``stop`` that are computed at the same width."""
 
     start: int
     stop: int
     width: int
+
+
+class LeadIn(NamedTuple):
+    """Steps of a run before some of its columns start."""
+
+    run: int
+    columns: slice
+    n_steps: int  # from the start of the run
 
 
 @dataclass(frozen=True)
@@ -58,15 +74,42 @@ class Packing:
         return np.searchsorted(self.widths, np.arange(self.n_sequences), side="right")
 
     @cached_property
-    def runs(self) -> tuple[Run, ...]:
+    def exact_runs(self) -> tuple[Run, ...]:
         """Runs of steps with the same width, in order of time."""
-        runs: list[Run] = []
-        for t, width in enumerate(self.widths):
-            if runs and runs[-1].width == width:
-                runs[-1] = runs[-1]._replace(stop=t + 1)
-            else:
-                runs.append(Run(t, t + 1, width))
-        return tuple(runs)
+        return _runs_of(np.array(self.widths, int))
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Runs of steps that training computes at the same width: that of the widest, rounded up.
+
+        Some of the columns then belong to sequences that have not started, see ``lead_ins``.
+        """
+        n = self.n_sequences
+        granule = max(_MIN_GRANULE, -(-n // _MAX_WIDTHS))
+        rounded = -(-np.array(self.widths, int) // granule) * granule
+        return _runs_of(np.minimum(rounded, n))
+
+    @cached_property
+    def lead_ins(self) -> tuple[LeadIn, ...]:
+        """Where the runs have columns of sequences that have not started."""
+        lead_ins = []
+        first_steps = self.first_steps.tolist()
+        for k, (start, stop, width) in enumerate(self.runs):
+            column = self.widths[start]
+            while column < width:
+                # The sequences that start at the same step.
+                first = first_steps[column]
+                last = min(width, self.n_sequences if first >= stop else self.widths[first])
+                lead_ins.append(LeadIn(k, slice(column, last), min(first, stop) - start))
+                column = last
+        return tuple(lead_ins)
+
+
+def _runs_of(widths: NDArray[np.intp]) -> tuple[Run, ...]:
+    """Return the runs of equal widths."""
+    cuts = np.flatnonzero(np.diff(widths)) + 1
+    bounds = [0, *cuts.tolist(), len(widths)] if len(widths) else [0]
+    return tuple(Run(a, b, int(widths[a])) for a, b in pairwise(bounds))
 
 
 class Places(NamedTuple):
@@ -119,11 +162,11 @@ def reversed_in_time(x: Floats, packing: Packing) -> Floats:
     ndarray of shape (n_timesteps, n, n_sequences)
         A view if all sequences have the same length, else a new array.
     """
-    if len(packing.runs) == 1 and packing.widths[0] == packing.n_sequences:
+    if len(packing.exact_runs) == 1 and packing.widths[0] == packing.n_sequences:
         return x[::-1]
     x_reversed = np.zeros_like(x)
     started = 0
-    for start, _, width in packing.runs:
+    for start, _, width in packing.exact_runs:
         x_reversed[start:, :, started:width] = x[start:, :, started:width][::-1]
         started = width
     return x_reversed

@@ -52,9 +52,9 @@ class Tuning:
         A single sequence is computed with weights in Fortran order, in which BLAS multiplies a
         matrix by a vector faster. That pays for the copy from this many steps on, as long as the
         weights of a layer have at most this many elements and stay in the cache.
-    n_packings : int
-        Packings whose training buffers are kept: the full batch, the smaller last one, and one
-        more. Allocating them takes longer than a small network trains on a batch.
+    n_buffers : int
+        Numbers of sequences whose training buffers are kept: the full batch, the smaller last one,
+        and one more. Allocating them takes longer than a small network trains on a batch.
     """
 
     forward_chunk: int = 1 << 19
@@ -67,7 +67,7 @@ class Tuning:
     min_block: int = 64
     min_fortran_steps: int = 16
     max_fortran_size: int = 1 << 17
-    n_packings: int = 3
+    n_buffers: int = 3
 
 
 DEFAULT_TUNING = Tuning()

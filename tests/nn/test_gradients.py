@@ -369,6 +369,11 @@ def chunk_size(numbers_per_step, lengths, n_steps):
     return numbers_per_step * n_steps * n_units * width
 
 
+def n_chunks(buffers):
+    """Return the number of chunks of a layer's forward pass."""
+    return sum(len(run.chunks) for run in buffers.runs)
+
+
 @pytest.mark.parametrize("n_steps", [1, 2, 3])
 @pytest.mark.parametrize("lengths", [[7] * 4, [9, 9, 4, 1, 0]], ids=str)
 @pytest.mark.parametrize("options", [{}, EVERY_OPTION], ids=["plain", "every option"])
@@ -392,7 +397,7 @@ def test_a_forward_pass_in_chunks_gives_the_same_bits(options, lengths, n_steps)
     loss_in_chunks, gradient_in_chunks, lstms_in_chunks = problem.backpropagate(
         Tuning(forward_chunk=size)
     )
-    assert len(lstms_in_chunks[0].chunks) > len(lstms[0].chunks)
+    assert n_chunks(lstms_in_chunks[0]) > n_chunks(lstms[0])
     assert loss_in_chunks == loss
     assert_array_equal(gradient_in_chunks, gradient)
 

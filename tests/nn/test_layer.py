@@ -19,6 +19,7 @@ from sklstm.nn.layer import (
     gate_rows,
 )
 from sklstm.nn.packing import Packing, reversed_in_time
+from sklstm.nn.tuning import Tuning
 
 
 class Layer(NamedTuple):
@@ -252,11 +253,33 @@ def test_each_sequence_is_active_for_its_length(lengths):
     for j, length in enumerate(lengths):
         active = [width > j for width in packing.widths]
         assert active == [t >= n_timesteps - length for t in range(n_timesteps)]
-    # The runs are the widths, cut where the width changes.
-    assert [run.width for run in packing.runs] == sorted(set(packing.widths))
-    assert [run.width for run in packing.runs for _ in range(run.start, run.stop)] == list(
-        packing.widths
+    # The exact runs are the widths, cut where the width changes.
+    runs = packing.exact_runs
+    assert [run.width for run in runs] == sorted(set(packing.widths))
+    assert [run.width for run in runs for _ in range(run.start, run.stop)] == list(packing.widths)
+
+
+@given(
+    st.lists(st.integers(0, 40), min_size=1, max_size=100).map(
+        lambda lengths: np.array(sorted(lengths, reverse=True))
     )
+)
+def test_training_has_few_runs_whose_columns_are_those_of_sequences_or_lead_ins(lengths):
+    packing = Packing.from_lengths(lengths)
+    n_timesteps, n_sequences = lengths[0], len(lengths)
+    assert len(packing.runs) <= 8
+    widths = [run.width for run in packing.runs for _ in range(run.start, run.stop)]
+    assert len(widths) == n_timesteps
+    assert all(widths[t] <= n_sequences for t in range(n_timesteps))
+    is_computed = np.arange(n_sequences) < np.reshape(widths, (-1, 1))
+    is_active = np.arange(n_timesteps)[:, np.newaxis] >= n_timesteps - lengths
+    is_lead_in = np.zeros_like(is_computed)
+    for k, columns, n_steps in packing.lead_ins:
+        start = packing.runs[k].start
+        assert not is_lead_in[start : start + n_steps, columns].any()
+        is_lead_in[start : start + n_steps, columns] = True
+    assert_array_equal(is_computed, is_active | is_lead_in)
+    assert not (is_active & is_lead_in).any()
 
 
 @given(st.integers(0, 7), st.integers(1, 6))
@@ -265,7 +288,9 @@ def test_sequences_of_one_length_are_a_single_run(n_timesteps, n_sequences):
     same = Packing.from_lengths(np.full(n_sequences, n_timesteps))
     assert packing == same
     assert hash(packing) == hash(same)
+    assert packing.runs == packing.exact_runs
     assert len(packing.runs) == min(n_timesteps, 1)
+    assert not packing.lead_ins
 
 
 @given(st.permutations("ifgo"), st.integers(1, 5))
@@ -281,10 +306,10 @@ def test_gate_rows_convert_to_another_order_and_back(order, n_units):
     assert_array_equal(back, W)
 
 
-def pack(sequences):
-    """Align sequences at their end; NaN before the shorter ones must not be read."""
+def pack(sequences, before=np.nan):
+    """Align sequences at their end; what is before the shorter ones must not matter."""
     packing = Packing.from_lengths(np.array([len(sequence) for sequence in sequences]))
-    x = np.full((len(packing.widths), sequences[0].shape[1], len(sequences)), np.nan)
+    x = np.full((len(packing.widths), sequences[0].shape[1], len(sequences)), before)
     for j, sequence in enumerate(sequences):
         x[len(x) - len(sequence) :, :, j] = sequence
     return x, packing
@@ -345,6 +370,7 @@ def test_forward_equals_the_reference(lengths, n_inputs, n_units, dropping, seed
             mask=1.0 if mask is None else mask[:, j],
         )
         start = len(x) - len(sequence)
+        assert not h_out[:start, :, j].any()
         for t, h in enumerate(states, start):
             assert_allclose(buffers.h[t][:, j], h, **close)
             assert_array_equal(h_out[t, :, j], buffers.h[t][:, j])
@@ -399,7 +425,7 @@ def test_backward_equals_the_references_derivative(lengths, n_inputs, n_units, d
     rows = gate_rows(n_units, KERNEL_ORDER)
     W = W_public[rows]
     forward(W, x, buffers, mask=mask)
-    d_packed, _ = pack(d_states)
+    d_packed, _ = pack(d_states, before=1e30)
     earlier = rng.normal(size=W.shape)  # backward adds to what is there
     dW = earlier.copy()
     backward(W, buffers, dW, dh_last=d_last.T, dh=d_packed, with_dx=True, mask=mask)
@@ -408,3 +434,33 @@ def test_backward_equals_the_references_derivative(lengths, n_inputs, n_units, d
     dW_public = np.empty_like(W)
     dW_public[rows] = dW - earlier
     assert_gradient(np.concatenate([*dx_sequences, dW_public.ravel()]), truth, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dropping", [False, True])
+def test_buffers_serve_any_packing_of_as_many_sequences_and_leave_nothing_behind(dropping):
+    rng = np.random.default_rng(0)
+    n_sequences, n_inputs, n_units = 20, 2, 3
+    W = rng.normal(size=(4 * n_units, n_inputs + n_units + 1))
+    mask = draw_mask(rng, n_units, n_sequences) if dropping else None
+    tuning = Tuning(forward_chunk=12 * n_units * n_sequences * 4)  # chunks of four steps
+    dtype, kept = np.dtype(float), None
+    for longest in (30, 30, 7, 0, 30):
+        lengths = np.sort(rng.integers(0, longest + 1, n_sequences))[::-1]
+        lengths[0] = longest
+        x, packing = pack([rng.normal(size=(length, n_inputs)) for length in lengths])
+        dh_last = rng.normal(size=(n_units, n_sequences))
+        new = LayerBuffers(n_inputs, n_units, packing, dtype, dropping=dropping, tuning=tuning)
+        kept = kept or LayerBuffers(
+            n_inputs, n_units, packing, dtype, dropping=dropping, tuning=tuning
+        )
+        kept.arrange(packing)
+        found = []
+        for buffers in (kept, new):
+            h_out, dW = np.zeros((len(x), n_units, n_sequences)), np.zeros_like(W)
+            h_last = forward(W, x, buffers, mask=mask, h_out=h_out).copy()
+            backward(W, buffers, dW, dh_last=dh_last, with_dx=True, mask=mask)
+            active = np.arange(len(x))[:, np.newaxis] >= len(x) - lengths
+            dx = buffers.dx.transpose(0, 2, 1)[active]
+            found.append((h_last, buffers.c_last.copy(), h_out, dW, dx))
+        for ours, theirs in zip(*found, strict=True):
+            assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
