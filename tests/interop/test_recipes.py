@@ -121,6 +121,13 @@ def test_several_seeds_equal_the_average_by_hand(run):
     np.testing.assert_allclose(recipe["y_pred"], np.mean(alone, axis=0))
 
 
+def test_onnx_forecasts_as_the_pipeline_does(run):
+    recipe = run("with_onnx.py", "onnxruntime")
+    rows = np.vstack([recipe["X"], [[0.0]]])  # of the last row only the past counts
+    expected = recipe["model"].predict(rows)[-1]
+    np.testing.assert_allclose(recipe["next_year"], expected, rtol=1e-4)
+
+
 def test_mapie_gives_conformal_intervals(run):
     recipe = run("with_mapie.py", "mapie")
     model, X, y = recipe["model"], recipe["X_windows"], recipe["y"]
