@@ -9,6 +9,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
+from threadpoolctl import threadpool_limits
 
 from sklstm import LSTMRegressor, SlidingWindow
 
@@ -138,3 +139,19 @@ def test_a_large_x_takes_the_memory_of_a_batch(name, integers, tmp_path):
 
 def test_the_peak_of_a_conversion_of_all_integers_is_measured(integers):
     assert peak_of(integers.astype, np.float64) > 0.9 * SIZE
+
+
+# return_sequences: what the linear part reads at each step is many times X.
+
+
+def test_the_linear_part_of_each_step_takes_the_memory_of_a_batch():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(500, 400, 8)).astype(np.float32)
+    model = LSTMRegressor(2, linear_skip=32, max_iter=1, return_sequences=True)
+    model.fit(X[:4], X[:4, :, 0])
+    with threadpool_limits(1):  # each thread has a batch of its own
+        assert peak_of(model.predict, X) < 32 * X.nbytes / 2
+    # One long sequence among short ones, which are not padded to its length.
+    X_ragged = [X[:10].reshape(4000, 8), *X[:, :4]]
+    padded = len(X_ragged) * 4000 * 8 * X.itemsize
+    assert peak_of(model.fit, X_ragged, [x[:, 0] for x in X_ragged]) < padded / 2

@@ -36,7 +36,7 @@ _MIN_WIDTH = 32
 _N_BLOCKS = 4
 _MIN_BLOCK = 1 << 19
 
-# Hidden states that prediction keeps where the head reads all of them: more take more memory, fewer
+# Numbers that prediction keeps where the head reads all hidden states: more take more memory, fewer
 # make blocks narrow.
 _MAX_KEPT = 1 << 23
 
@@ -209,11 +209,13 @@ def _width(n_samples: int, network: Network, n_timesteps: int, *, keeps_all: boo
     n_timesteps : int
         Steps of the longest sequence.
     keeps_all : bool, default=False
-        Whether the hidden states of all steps are kept, whatever the head reads.
+        Whether the head reads at each step, so that all that it reads is kept.
     """
     widest = _MAX_WIDTH
     if keeps_all or network.pooling != ("last",):
-        n_kept = n_timesteps * network.n_directions * network.hidden_layer_sizes[-1]
+        n_kept = network.n_directions * network.hidden_layer_sizes[-1]
+        n_kept += network.n_recent * keeps_all  # what the linear part reads at each step
+        n_kept *= n_timesteps
         widest = max(1, min(widest, _MAX_KEPT // max(1, n_kept)))
     narrowest = max(_MIN_WIDTH, _MIN_BLOCK // network.step_size)
     n_blocks = min(_N_BLOCKS, n_samples // narrowest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,10 @@ from sklstm.nn.recent import RecentSteps
 from sklstm.nn.sequences import RaggedSequences, Rows, Sequences, as_contiguous
 
 __all__ = ["EveryStep"]
+
+# Numbers in the steps of sequences that are looked through together. More take more memory, fewer
+# need more NumPy calls.
+_MAX_STEPS = 1 << 21
 
 
 class EveryStep(Sequences):
@@ -92,22 +97,19 @@ class EveryStep(Sequences):
         steps = batch.packing.first_steps[columns] + place
         if not self._is_labelled:
             steps[place < 0] = -1
-        read = None if recent is None else self.recent(targets, recent, dtype).astype(dtype)
+        read = None if recent is None else self._recent(targets, recent, dtype, dtype)
         places = Places(steps, columns, are_distinct=self._is_labelled)
         return replace(batch, recent=read, places=places), order
 
     def steps(self, rows: Rows, n_steps: int) -> NDArray[Any]:
         """Return the last time steps up to those of some targets, see ``Sequences.steps``."""
-        return self._up_to(rows, n_steps, self._whole_steps(rows, n_steps))
+        return self._read(rows, n_steps, lambda x: x)
 
     def recent(
         self, rows: Rows, recent: RecentSteps, dtype: np.dtype | None = None
     ) -> NDArray[np.float64]:
         """Return what the linear part reads at some targets, see ``Sequences.recent``."""
-        x = as_contiguous(self._whole_steps(rows, recent.n_steps), dtype)
-        z = recent.standardize(x)  # each step once, not once for each target that reads it
-        read = self._up_to(rows, recent.n_steps, z)
-        return read.reshape(len(read), recent.n_inputs).T
+        return self._recent(rows, recent, dtype, np.dtype(np.float64))
 
     def by_sequence(self, values: NDArray[Any]) -> Any:
         """Divide an array with an entry for each target, all steps having one, by sequence.
@@ -121,13 +123,44 @@ class EveryStep(Sequences):
             return np.split(values, self._bounds[1:-1])
         return values.reshape(len(self.whole), self.n_timesteps, *values.shape[1:])
 
-    def _whole_steps(self, rows: Rows, n_steps: int) -> NDArray[Any]:
-        """Return the sequences of some targets, aligned at the end, with enough steps before."""
-        return self.whole.steps(np.unique(self.sequence[rows]), self.n_timesteps + n_steps - 1)
+    def _recent(
+        self, rows: Rows, recent: RecentSteps, dtype: np.dtype | None, read_dtype: np.dtype
+    ) -> NDArray[Any]:
+        """Return what ``recent`` returns, as ``read_dtype``."""
 
-    def _up_to(self, rows: Rows, n_steps: int, x: NDArray[Any]) -> NDArray[Any]:
-        """Return the last steps up to those of some targets, from ``_whole_steps``."""
-        _, column = np.unique(self.sequence[rows], return_inverse=True)
-        ends = x.shape[1] - self._age[rows]
-        taken = ends[:, np.newaxis] + np.arange(1 - n_steps, 1)  # (n_targets, n_steps)
-        return x[column[:, np.newaxis], taken]
+        def standardized(x: NDArray[Any]) -> NDArray[Any]:
+            return recent.standardize(as_contiguous(x, dtype)).astype(read_dtype, copy=False)
+
+        read = self._read(rows, recent.n_steps, standardized)
+        return read.reshape(len(read), recent.n_inputs).T
+
+    def _read(
+        self, rows: Rows, n_steps: int, prepare: Callable[[NDArray[Any]], NDArray[Any]]
+    ) -> NDArray[Any]:
+        """Return the last steps up to those of some targets, (n_targets, n_steps, n_features).
+
+        ``prepare`` is applied to each step once, and not once for each target that reads it.
+        """
+        if isinstance(rows, slice):
+            rows = np.arange(self.n_targets)[rows]
+        # A few of the sequences at a time: each may be long and have few targets.
+        size = max(1, _MAX_STEPS // ((self.n_timesteps + n_steps) * self.n_features))
+        block = np.cumsum(np.diff(self.sequence[rows]) != 0) // size  # of each row but the first
+        starts = np.flatnonzero(np.diff(block, prepend=0)) + 1
+        parts = [self._up_to(part, n_steps, prepare) for part in np.split(rows, starts)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _up_to(
+        self,
+        rows: NDArray[np.intp],
+        n_steps: int,
+        prepare: Callable[[NDArray[Any]], NDArray[Any]],
+    ) -> NDArray[Any]:
+        """Return what ``_read`` returns, from all sequences of the targets together."""
+        numbers, column = np.unique(self.sequence[rows], return_inverse=True)
+        age = self._age[rows]
+        # From the first step that is read to the last one, counted from the end.
+        n_taken = age.max(initial=1) + n_steps - 1
+        x = self.whole.steps(numbers, n_taken)[:, : n_taken - age.min(initial=n_taken) + 1]
+        taken = (n_taken - age)[:, np.newaxis] + np.arange(1 - n_steps, 1)  # (n_targets, n_steps)
+        return prepare(x)[column[:, np.newaxis], taken]

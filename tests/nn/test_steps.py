@@ -81,7 +81,7 @@ def test_targets_are_numbered_sequence_after_sequence(form):
 
 
 @forms
-def test_the_linear_part_reads_the_steps_up_to_each_target(form):
+def test_the_linear_part_reads_the_steps_up_to_each_target(form, monkeypatch):
     rng = np.random.default_rng(2)
     sequences, X = in_form(form, rng)
     steps = EveryStep(sequences)
@@ -95,6 +95,10 @@ def test_the_linear_part_reads_the_steps_up_to_each_target(form):
     z = np.nan_to_num((np.array(held) - recent.mean) / recent.scale)
     assert_array_equal(steps.recent(rows, recent), z.reshape(len(rows), -1).T)
     assert_array_equal(steps.recent(slice(2, 5), recent), steps.recent(np.arange(2, 5), recent))
+    assert steps.recent(np.arange(0), recent).shape == (6, 0)
+    monkeypatch.setattr("sklstm.nn.steps._MAX_STEPS", 1)  # one sequence at a time
+    assert_array_equal(steps.steps(rows, 3), held)
+    assert_array_equal(steps.steps(np.sort(rows), 3), [held[k] for k in np.argsort(rows)])
 
 
 @forms
