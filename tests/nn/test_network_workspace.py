@@ -8,7 +8,8 @@ from numpy.testing import assert_array_equal
 from threadpoolctl import threadpool_limits
 
 from sklstm.nn import SquaredError
-from sklstm.nn.layer import BackwardRun, unbuffered
+from sklstm.nn.backpropagation import BackwardRun
+from sklstm.nn.layer import unbuffered
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.packing import Batch, Packing
 from sklstm.nn.threads import ThreadPool
