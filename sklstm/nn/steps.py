@@ -41,34 +41,42 @@ class EveryStep(Sequences):
         self.whole = whole
         self.n_features, self.n_timesteps = whole.n_features, whole.n_timesteps
         self.dtype, self.overlap = whole.dtype, whole.overlap
-        lengths, is_real = whole.lengths, whole.is_real()
-        n_sequences, first = len(lengths), np.cumsum(lengths) - lengths
-        sequence = np.repeat(np.arange(n_sequences), lengths)
-        step = np.arange(len(is_real)) - first[sequence]
-        # The last step up to here that is not missing, counted without missing ones; -1 for none.
-        n_real = np.concatenate([[0], np.cumsum(is_real)])
-        place = n_real[1:] - n_real[first][sequence] - 1
+        # Of each sequence, the number of its first step; and at the end, the number of steps.
+        self._first = np.concatenate([[0], np.cumsum(whole.lengths)])
+        # Little is kept for each step: there may be as many of them as numbers in X.
+        is_real = whole.is_real()
+        self._n_real = None  # up to each step, if any is missing
+        if not is_real.all():
+            self._n_real = np.concatenate([[0], np.cumsum(is_real)])
+        self._numbers: NDArray[np.intp] | None = None  # of the steps that have a target
+        self._bounds = self._first
         if has_target is not None:
-            sequence, step, place = sequence[has_target], step[has_target], place[has_target]
-        self._is_labelled = has_target is not None
-        # Of each target. (n_targets,)
-        self.sequence, self.step, self._place = sequence, step, place
-        self._age = lengths[sequence] - step  # 1 for the last step of a sequence
-        self._bounds = np.searchsorted(sequence, np.arange(n_sequences + 1))
+            self._numbers = np.flatnonzero(has_target)
+            self._bounds = np.searchsorted(self._numbers, self._first)
         self._counts = np.diff(self._bounds)  # targets of each sequence
 
     def __len__(self) -> int:
         return len(self.whole)
 
     @property
-    def n_targets(self) -> int:
-        """Number of targets."""
-        return len(self.step)
-
-    @property
     def lengths(self) -> NDArray[np.intp]:
         """Number of time steps of each sequence, missing ones included."""
         return self.whole.lengths
+
+    @property
+    def n_targets(self) -> int:
+        """Number of targets."""
+        return int(self._bounds[-1])
+
+    @property
+    def sequence(self) -> NDArray[np.intp]:
+        """Number of the sequence of each target."""
+        return np.repeat(np.arange(len(self)), self._counts)
+
+    @property
+    def step(self) -> NDArray[np.intp]:
+        """Number of the step of each target in its sequence."""
+        return self._number(np.arange(self.n_targets)) - self._first[self.sequence]
 
     def is_real(self) -> NDArray[np.bool_]:
         """Return whether each step is not missing, see ``Sequences.is_real``."""
@@ -93,12 +101,18 @@ class EveryStep(Sequences):
         numbers = np.arange(len(self))[rows][order]
         targets = self.targets(numbers)
         columns = np.repeat(np.arange(len(numbers)), self._counts[numbers])
-        place = self._place[targets]
+        # The last step up to here that is not missing, counted without missing ones; -1 for none.
+        step, first = self._number(targets), self._first[numbers[columns]]
+        if self._n_real is None:
+            place = step - first
+        else:
+            place = self._n_real[step + 1] - self._n_real[first] - 1
         steps = batch.packing.first_steps[columns] + place
-        if not self._is_labelled:
+        is_labelled = self._numbers is not None
+        if not is_labelled:
             steps[place < 0] = -1
         read = None if recent is None else self._recent(targets, recent, dtype, dtype)
-        places = Places(steps, columns, are_distinct=self._is_labelled)
+        places = Places(steps, columns, are_distinct=is_labelled)
         return replace(batch, recent=read, places=places), order
 
     def steps(self, rows: Rows, n_steps: int) -> NDArray[Any]:
@@ -123,6 +137,14 @@ class EveryStep(Sequences):
             return np.split(values, self._bounds[1:-1])
         return values.reshape(len(self.whole), self.n_timesteps, *values.shape[1:])
 
+    def _number(self, targets: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the numbers of the steps of some targets, counted over all sequences."""
+        return targets if self._numbers is None else self._numbers[targets]
+
+    def _sequences_of(self, targets: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the numbers of the sequences of some targets."""
+        return np.searchsorted(self._bounds, targets, side="right") - 1
+
     def _recent(
         self, rows: Rows, recent: RecentSteps, dtype: np.dtype | None, read_dtype: np.dtype
     ) -> NDArray[Any]:
@@ -143,9 +165,10 @@ class EveryStep(Sequences):
         """
         if isinstance(rows, slice):
             rows = np.arange(self.n_targets)[rows]
+        sequence = self._sequences_of(rows)
         # A few of the sequences at a time: each may be long and have few targets.
         size = max(1, _MAX_STEPS // ((self.n_timesteps + n_steps) * self.n_features))
-        block = np.cumsum(np.diff(self.sequence[rows]) != 0) // size  # of each row but the first
+        block = np.cumsum(np.diff(sequence) != 0) // size  # of each row but the first
         starts = np.flatnonzero(np.diff(block, prepend=0)) + 1
         parts = [self._up_to(part, n_steps, prepare) for part in np.split(rows, starts)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -157,8 +180,9 @@ class EveryStep(Sequences):
         prepare: Callable[[NDArray[Any]], NDArray[Any]],
     ) -> NDArray[Any]:
         """Return what ``_read`` returns, from all sequences of the targets together."""
-        numbers, column = np.unique(self.sequence[rows], return_inverse=True)
-        age = self._age[rows]
+        sequence = self._sequences_of(rows)
+        numbers, column = np.unique(sequence, return_inverse=True)
+        age = self._first[sequence + 1] - self._number(rows)  # 1 for the last step of a sequence
         # From the first step that is read to the last one, counted from the end.
         n_taken = age.max(initial=1) + n_steps - 1
         x = self.whole.steps(numbers, n_taken)[:, : n_taken - age.min(initial=n_taken) + 1]
