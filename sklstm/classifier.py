@@ -114,6 +114,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     _AUTO_POOLING: ClassVar[tuple[str, ...]] = ("last", "mean", "max")
 
+    # Fewer leave a validation set without some of the classes.
+    _MIN_SAMPLES_TO_STOP_EARLY: ClassVar[int] = 50
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseLSTM._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],

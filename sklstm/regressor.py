@@ -116,7 +116,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         over the updates [5]_. With a linear part, the LSTM learns what half of the ridge leaves
         over, and the samples set aside decide which fraction of the trained network is mixed with
         the whole ridge, which is fitted again to all samples: where the LSTM does not help, the
-        ridge remains. "auto" is on from 50 samples on and with ``X_val``, and off in
+        ridge remains. "auto" is on from 32 samples on and with ``X_val``, and off in
         ``partial_fit``. The score is D^2, the fraction of the loss that is explained:
         R^2 for the squared error, :func:`~sklearn.metrics.d2_absolute_error_score` for the
         absolute error and "huber", :func:`~sklearn.metrics.d2_tweedie_score` for "poisson",

@@ -263,7 +263,7 @@ def test_a_random_split_of_overlapping_windows_warns(cls):
     # No warning with another split, without early stopping, or with a given validation set.
     params.pop("validation_split")
     quick(cls, early_stopping=True, validation_split="last", **params).fit(windows, y)
-    quick(cls, validation_split="random", **params).fit(windows, y)
+    quick(cls, early_stopping=False, validation_split="random", **params).fit(windows, y)
     given = quick(cls, early_stopping=True, validation_split="random", **params)
     given.fit(windows, y, X_val=windows[:8], y_val=y[:8])
 

@@ -442,13 +442,13 @@ def test_given_validation_samples_are_not_fitted_by_the_ridge():
     assert_allclose(model.predict(X), FlatRidge(3, X, y).predict(X)[:, 0], rtol=1e-7)
 
 
-def test_auto_stops_early_from_fifty_samples_on():
+def test_auto_stops_early_from_32_samples_on_and_for_classes_from_50():
     X = make_sequences("dense", 50)
     y = linear_target(X)
     model = quick(LSTMRegressor)
     assert model.early_stopping == "auto"
-    assert model.fit(X[:49], y[:49]).validation_scores_ is None
-    assert len(model.fit(X, y).validation_scores_) == 3
+    assert model.fit(X[:31], y[:31]).validation_scores_ is None
+    assert len(model.fit(X[:32], y[:32]).validation_scores_) == 3
     assert model.fit(X[:20], y[:20], X_val=X[20:], y_val=y[20:]).validation_scores_ is not None
     assert quick(LSTMRegressor).partial_fit(X, y).validation_scores_ is None
     classes = make_target(LSTMClassifier, X)
