@@ -29,37 +29,37 @@ Result = TypeVar("Result")
 
 
 class _Task(Generic[Item, Result]):
-    """A call of a function, made once, by the thread that is the first to start it."""
+    """A call of a function, made once: by another thread, or by the one that wants the result."""
 
     def __init__(self, function: Callable[[Item], Result], item: Item) -> None:
         self._function, self._item = function, item
         self._is_taken, self._is_running = threading.Lock(), threading.Lock()
         self._error: BaseException | None = None
-        self._is_running.acquire()
 
-    def cancel(self) -> bool:
-        """Keep other threads from starting the call; return whether none has started it."""
+    def take(self) -> bool:
+        """Keep all other threads from making the call; return False if one has taken it before."""
         return self._is_taken.acquire(blocking=False)
 
     def run(self) -> None:
-        """Make the call, unless a thread has started it or it was cancelled."""
-        if not self._is_taken.acquire(blocking=False):
-            return
-        try:
-            self._result = self._function(self._item)
-        except BaseException as error:
-            self._error = error
-        finally:
-            self._is_running.release()
+        """Make the call in another thread than that which wants the result, unless it is taken."""
+        # Held before the call is taken: nobody waits for a call that its taker, interrupted by a
+        # signal, does not make. Only the main thread is interrupted, and it does not run this.
+        with self._is_running:
+            if self.take():
+                try:
+                    self._result = self._function(self._item)
+                except BaseException as error:
+                    self._error = error
 
     def wait(self) -> None:
-        """Wait until the call has ended."""
+        """Wait until no other thread makes the call."""
         with self._is_running:
             pass
 
     def result(self) -> Result:
-        """Return the result, or raise the error; make the call here if no thread has started it."""
-        self.run()
+        """Return the result, or raise the error; make the call here if no thread has taken it."""
+        if self.take():
+            return self._function(self._item)
         self.wait()
         if self._error is not None:
             raise self._error
@@ -98,7 +98,7 @@ class _Workers:
         while not self._tasks.empty():
             task = self._tasks.get()
             if task is not None:
-                task.cancel()
+                task.take()
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
@@ -138,7 +138,7 @@ class ThreadPool:
             return [function(items[0]), *(task.result() for task in tasks)]
         finally:
             # Nothing keeps running after the call has returned.
-            for task in [task for task in tasks if not task.cancel()]:
+            for task in [task for task in tasks if not task.take()]:
                 task.wait()
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> Callable[[], Result]:
@@ -148,7 +148,7 @@ class ThreadPool:
         -------
         callable
             Returns the result of the function. It waits for the other thread, or computes the
-            result itself if that thread has not started on it.
+            result itself if that thread has not started on it. To be called once.
         """
         if self.n_threads == 1:
             result = function(item)

@@ -277,6 +277,30 @@ def test_an_interrupt_anywhere_leaves_nothing_changed(n_threads):
     assert number > 30  # so many places at least; how many there are depends on threadpoolctl
 
 
+def test_no_call_waits_for_one_that_an_interrupt_has_stopped(request):
+    seen = []
+
+    def interrupt_everywhere():
+        request.getfixturevalue("no_thread_can_start")  # so that this one makes all calls
+        for number in range(1, 10_000):
+            try:
+                with InterruptAt(number, ("sklstm.nn.threads",)), ThreadPool(3) as pool:
+                    pool.map(abs, range(4))
+                    pool.submit(abs, 1)()
+            except KeyboardInterrupt:
+                seen.append(number)
+            else:
+                seen.append("end")
+                break
+
+    # In a thread, as it may hang; a profile function can interrupt any.
+    thread = threading.Thread(target=interrupt_everywhere, daemon=True)
+    thread.start()
+    thread.join(TIMEOUT)
+    assert seen[-1] == "end"
+    assert len(seen) > 30
+
+
 @pytest.mark.skipif(np.__version__ < "2", reason="NumPy 1 has its settings elsewhere")
 def test_an_interrupt_in_the_settings_of_numpy_leaves_them_as_they_were():
     modules = ("sklstm.nn.threads", "numpy._core._ufunc_config", "sklstm.nn.layer", "contextlib")
