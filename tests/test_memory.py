@@ -12,6 +12,9 @@ from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from sklstm import LSTMRegressor, SlidingWindow
+from sklstm.nn.recent import RecentSteps
+from sklstm.nn.sequences import RaggedSequences
+from sklstm.nn.steps import EveryStep
 
 pytestmark = [
     pytest.mark.slow,
@@ -151,7 +154,11 @@ def test_the_linear_part_of_each_step_takes_the_memory_of_a_batch():
     model.fit(X[:4], X[:4, :, 0])
     with threadpool_limits(1):  # each thread has a batch of its own
         assert peak_of(model.predict, X) < 32 * X.nbytes / 2
-    # One long sequence among short ones, which are not padded to its length.
-    X_ragged = [X[:10].reshape(4000, 8), *X[:, :4]]
-    padded = len(X_ragged) * 4000 * 8 * X.itemsize
-    assert peak_of(model.fit, X_ragged, [x[:, 0] for x in X_ragged]) < padded / 2
+
+
+def test_the_linear_part_does_not_pad_short_sequences_to_the_longest():
+    values = [np.ones((4000, 8), np.float32), *np.ones((256, 4, 8), np.float32)]
+    steps = EveryStep(RaggedSequences(values, has_missing=False))
+    recent = RecentSteps(32, np.zeros(8), np.ones(8))
+    short = np.arange(4000, steps.n_targets)
+    assert peak_of(steps.recent, short, recent) < 4 * steps.recent(short, recent).nbytes

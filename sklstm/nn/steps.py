@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from sklstm.nn.packing import Batch, Places
@@ -183,8 +184,9 @@ class EveryStep(Sequences):
         sequence = self._sequences_of(rows)
         numbers, column = np.unique(sequence, return_inverse=True)
         age = self._first[sequence + 1] - self._number(rows)  # 1 for the last step of a sequence
-        # From the first step that is read to the last one, counted from the end.
-        n_taken = age.max(initial=1) + n_steps - 1
-        x = self.whole.steps(numbers, n_taken)[:, : n_taken - age.min(initial=n_taken) + 1]
-        taken = (n_taken - age)[:, np.newaxis] + np.arange(1 - n_steps, 1)  # (n_targets, n_steps)
-        return prepare(x)[column[:, np.newaxis], taken]
+        oldest = age.max(initial=1)
+        newest = age.min(initial=oldest)
+        n_taken = oldest + n_steps - 1
+        x = prepare(self.whole.steps(numbers, n_taken)[:, : n_taken - newest + 1])
+        windows = sliding_window_view(x, n_steps, axis=1).swapaxes(2, 3)
+        return windows[column, oldest - age]  # (n_targets, n_steps, n_features)
