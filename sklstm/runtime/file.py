@@ -49,6 +49,10 @@ _FORMAT = "sklstm.runtime"
 _HEADER = "header.json"
 _MAX_HEADER_SIZE = 1 << 20
 
+# Bytes that class labels may take as an array, in which each has the space of the longest: a short
+# header could ask for gigabytes.
+_MAX_LABELS_SIZE = 1 << 26
+
 # Temporary files begin with this. A writer that is killed leaves its own behind; the next save in
 # that folder removes those that were last written to so many seconds ago.
 _TEMPORARY = ".sklstm-"
@@ -166,10 +170,9 @@ def load(path: str | os.PathLike[str]) -> Regressor | Classifier:
     -----
     No code in a file is executed, and the memory that loading takes is bounded by the file size.
     """
-    # Before it is opened: a pipe would block, a device has no end.
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: it is not a regular file.")
-    with open(path, "rb") as file:
+    _check_is_regular(path, os.stat(path))  # before it is opened, which may affect a device
+    with open(path, "rb", opener=_open_at_once) as file:
+        _check_is_regular(path, os.fstat(file.fileno()))  # it may have been replaced meanwhile
         try:
             model = _read(file)
             kind = Classifier if isinstance(model.output, ClassOutput) else Regressor
@@ -179,6 +182,17 @@ def load(path: str | os.PathLike[str]) -> Regressor | Classifier:
             if len(reason) > _MAX_REASON_SIZE:
                 reason = f"{reason[:_MAX_REASON_SIZE]}..."
             raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {reason}") from error
+
+
+def _check_is_regular(path: str | os.PathLike[str], status: os.stat_result) -> None:
+    """Raise an error for a pipe, which may never end, or for a device such as /dev/zero."""
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: it is not a regular file.")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file; do not wait for a writer if it is a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _model_of(estimator: Any) -> Model:
@@ -284,7 +298,9 @@ def _replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             temporary, "xb", opener=lambda name, flags: os.open(name, flags, created_as)
         ) as file:
             if mode is not None:
-                os.chmod(temporary, mode)
+                # By number where possible: in a folder that others can write to, the name may by
+                # now be a link to another file.
+                os.chmod(file.fileno() if os.chmod in os.supports_fd else temporary, mode)
             _remove_abandoned(target.parent, now=os.fstat(file.fileno()).st_mtime)
             yield file
             file.flush()
@@ -311,12 +327,14 @@ def _remove_abandoned(folder: Path, *, now: float) -> None:
 
     ``now`` is the time by the clock of the file system, which may not be that of this machine.
     """
-    for entry in os.scandir(folder):
-        if entry.name.startswith(_TEMPORARY) and entry.name.endswith(".tmp"):
-            # It may be gone, or that of another user, who will remove it.
-            with suppress(OSError):
-                if entry.stat(follow_symlinks=False).st_mtime < now - _SECONDS_ABANDONED:
-                    os.unlink(entry)
+    # Where files can be made but not listed, they stay.
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(_TEMPORARY) and entry.name.endswith(".tmp"):
+                # It may be gone, or that of another user, who will remove it.
+                with suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_mtime < now - _SECONDS_ABANDONED:
+                        os.unlink(entry)
 
 
 def _read(file: IO[bytes]) -> Model:
@@ -559,13 +577,26 @@ def _goes_together(header: dict[str, Any]) -> bool:
             and len(header["y_mean"]) == len(header["y_scale"]) == n_outputs
             and (n_outputs == 1 or not header["y_is_1d"])
         )
-    labels, kind = header["classes"], _LABELS[header["classes_dtype"]]
-    if not all(type(label) is kind for label in labels) or len(set(labels)) != len(labels):
-        return False
-    if np.array(labels, header["classes_dtype"]).tolist() != labels:
+    labels = header["classes"]
+    if not _are_labels(labels, header["classes_dtype"]):
         return False
     if header["multilabel"]:
         return activation == "logistic" and n_outputs == len(labels)
     if n_outputs == 1:
         return activation == "logistic" and len(labels) == 2
     return activation == "softmax" and n_outputs == len(labels)
+
+
+def _are_labels(labels: list[Any], dtype: str) -> bool:
+    """Return whether labels are different and of a dtype; raise if they take too much memory."""
+    kind = _LABELS[dtype]
+    if not all(type(label) is kind for label in labels) or len(set(labels)) != len(labels):
+        return False
+    longest = max(map(len, labels), default=0) if dtype == "str" else 0
+    size = 4 * longest * len(labels)
+    if size > _MAX_LABELS_SIZE:
+        raise ValueError(
+            f"{len(labels)} class labels, the longest of {longest} characters, take {size} bytes "
+            f"as an array, more than the {_MAX_LABELS_SIZE} bytes that class labels may take."
+        )
+    return bool(np.array(labels, dtype).tolist() == labels)

@@ -2,6 +2,9 @@
 
 import os
 import random
+import signal
+import stat
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +70,47 @@ def test_a_killed_writer_leaves_the_old_file_or_the_new_one(kind, run_script, ro
             model = LSTMRegressor(2, max_iter=1, random_state=0).fit(X, [0.0, 1.0, 2.0, 3.0])
         runtime.save(model, tmp_path / "model")
         assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_a_name_that_others_replace_meanwhile_does_no_harm(kind, tmp_path):
+    """In a folder that others can write to, they can do so between any two calls."""
+    X = np.zeros((4, 3, 1))
+    with pytest.warns(UserWarning, match="not converged"):
+        model = LSTMRegressor(2, max_iter=1, random_state=0).fit(X, [0.0, 1.0, 2.0, 3.0])
+    path, secret = tmp_path / "model.npz", tmp_path / "secret"
+    runtime.save(model, path)
+    path.chmod(0o666)
+    secret.touch()
+    secret.chmod(0o600)
+
+    def attack(event, arguments):
+        if kind == "pipe" and event == "open" and arguments[0] == str(path):
+            path.unlink()
+            os.mkfifo(path)
+        if kind == "link" and event == "os.chmod":
+            (temporary,) = tmp_path.glob(".sklstm-*")
+            temporary.unlink()
+            temporary.symlink_to(secret)
+
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.alarm(60)  # a pipe without a writer makes who opens it wait
+            sys.addaudithook(attack)
+            if kind == "link":
+                runtime.save(model, path)
+            else:
+                with pytest.raises(ValueError, match="not a regular file"):
+                    runtime.load(str(path))
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert stat.S_ISFIFO(path.stat().st_mode) == (kind == "pipe")
+    assert path.is_symlink() == (kind == "link")
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 
 def changed(whole, rng):

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import stat
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -131,6 +132,17 @@ def test_temporary_files_of_killed_writers_are_removed_after_an_hour(tmp_path):
     runtime.save(LSTMRegressor(2, max_iter=1).fit(X, y), tmp_path / "model.npz")
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [".sklstm-b.tmp", "c.tmp", "model.npz"]
+
+
+@pytest.mark.skipif(
+    getattr(os, "geteuid", int)() == 0, reason="needs permissions, which do not bind root"
+)
+def test_a_folder_that_cannot_be_listed_can_be_saved_to(tmp_path):
+    folder = tmp_path / "drop box"
+    folder.mkdir(0o300)
+    runtime.save(LSTMRegressor(2, max_iter=1).fit(X, y), folder / "model.npz")
+    folder.chmod(0o700)
+    assert [path.name for path in folder.iterdir()] == ["model.npz"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
@@ -518,6 +530,19 @@ def test_an_invalid_header_entry_raises(name, value, path):
 def test_an_invalid_header_of_a_classifier_raises(changes, path):
     write(path, {**CLASSIFIER_1, **changes}, WEIGHTS_1)
     assert_load_raises(path)
+
+
+def test_labels_that_take_much_memory_as_an_array_raise_without_allocating(path):
+    # In an array of strings each takes as much memory as the longest.
+    labels = ["a" * 500_000, *map(str, range(99))]
+    header = {**CLASSIFIER_1, "classes": labels, "n_outputs": 100, "out_activation": "softmax"}
+    write(path, header, WEIGHTS_1)
+    tracemalloc.start()
+    try:
+        assert_load_raises(path, "100 class labels, the longest of 500000 characters, take 2000000")
+        assert tracemalloc.get_traced_memory()[1] < 10 * path.stat().st_size
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
