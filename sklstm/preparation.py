@@ -262,6 +262,11 @@ class Preparation(LSTMParameters):
         self, samples: Samples, model: Model, rng: np.random.RandomState
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Divide the rows into a training part and a validation part."""
+        if len(samples.sequences) < 2:
+            raise ValueError(
+                "early_stopping=True sets sequences aside, but X has only one. Cut it into several "
+                "sequences, pass X_val and y_val, or set early_stopping=False."
+            )
         shuffle = self.validation_split == "random"
         is_stratified = shuffle and not self.return_sequences
         rows, validation_rows = train_test_split(

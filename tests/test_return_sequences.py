@@ -387,6 +387,8 @@ def test_one_sequence_is_enough(cls):
     y = step_target(cls, X)
     model = quick(cls, max_iter=5).fit(X, y)
     assert model.predict(X).shape == (1, 80)
+    with pytest.raises(ValueError, match="Cut it into several sequences, pass X_val"):
+        quick(cls, early_stopping=True).fit(X, y)
 
 
 # What users do with it.
