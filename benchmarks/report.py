@@ -8,27 +8,37 @@ import numpy as np
 UNITS = "n_features", "n_units", "n_timesteps"
 
 
-def ratio(row):
-    """Return the time of PyTorch divided by the time of sklstm: above 1, sklstm is faster."""
-    return row["torch"] / row["sklstm"]
+def ratio(row, peer="torch"):
+    """Return the time of another library divided by that of sklstm: above 1, sklstm is faster."""
+    return row[peer] / row["sklstm"]
 
 
-def geometric_mean(rows):
-    return float(np.exp(np.mean([np.log(ratio(row)) for row in rows])))
+def geometric_mean(rows, peer="torch"):
+    """Return the geometric mean of the ratios; nothing if the peer was not measured."""
+    if peer not in rows[0]:
+        return ""
+    return float(np.exp(np.mean([np.log(ratio(row, peer)) for row in rows])))
 
 
 def tables(results):
     """Yield name, header and rows of each table; times are in milliseconds if no unit is given."""
     has_peer = "torch" in results["training"][0]
+    has_onnxruntime = "onnxruntime" in results["prediction"][0]
     if has_peer:
         yield (
             "means",
-            ["", "geometric mean of torch / sklstm", "shapes on which sklstm is faster"],
+            [
+                "",
+                "geometric mean of torch / sklstm",
+                "shapes on which sklstm is faster",
+                *["geometric mean of onnxruntime / sklstm"] * has_onnxruntime,
+            ],
             [
                 [
                     name,
                     geometric_mean(rows),
                     f"{sum(ratio(row) > 1 for row in rows)} of {len(rows)}",
+                    *[geometric_mean(rows, "onnxruntime")] * has_onnxruntime,
                 ]
                 for name, rows in groups(results).items()
             ],
@@ -51,12 +61,31 @@ def tables(results):
     )
     yield (
         "prediction",
-        [*UNITS, "n_samples", *peers, *last],
+        [*UNITS, "n_samples", *peers, *["onnxruntime"] * has_onnxruntime, *last],
         [
-            with_ratio(row, [row[key] for key in (*UNITS, "n_samples", *peers)])
+            with_ratio(
+                row,
+                [
+                    row[key]
+                    for key in (
+                        *UNITS,
+                        "n_samples",
+                        *peers,
+                        *["onnxruntime"] * has_onnxruntime,
+                    )
+                ],
+            )
             for row in results["prediction"]
         ],
     )
+    if "batches" in results:
+        rows = results["batches"]
+        header = list(rows[0])
+        yield (
+            "batches",
+            [*header, "sklstm / sklstm dense"],
+            [[*(row[key] for key in header), row["sklstm"] / row["sklstm dense"]] for row in rows],
+        )
     yield (
         "end_to_end",
         ["library", "seconds", "peak memory, MiB", "installed, MiB"],
@@ -150,8 +179,11 @@ def draw_ratios(results, path):
         )
         for n in samples
     ]
-    figure, axes = plt.subplots(2, 2, figsize=(10, 7), layout="constrained")
-    for ax, (title, rows, last) in zip(axes.flat, groups, strict=True):
+    n_rows = -(-len(groups) // 2)
+    figure, axes = plt.subplots(n_rows, 2, figsize=(10, 3.5 * n_rows), layout="constrained")
+    for ax in axes.flat[len(groups) :]:
+        ax.set_axis_off()
+    for ax, (title, rows, last) in zip(axes.flat, groups, strict=False):
         values = [ratio(row) for row in rows][::-1]
         colors = ["tab:blue" if value >= 1 else "tab:orange" for value in values]
         ax.barh([label(row, last) for row in rows][::-1], values, color=colors)

@@ -37,9 +37,17 @@ SHAPES = [
     (1, 16, 200, 32, 10),
 ]
 SHAPE = ["n_features", "n_units", "n_timesteps", "batch_size", "n_batches"]
-# Above this many units, 100,000 samples take minutes.
+# Above this many units, more than 1,000 samples take minutes.
 MAX_UNITS_FOR_MANY = 64
-PACKAGES = ["numpy", "scikit-learn", "torch", "skorch", "keras", "jax"]
+SAMPLES = (1, 10, 100, 1000, 10_000, 100_000)
+# How often to predict so many samples; 3 times if there are more.
+N_TIMES = {1: 1000, 10: 500, 100: 100, 1000: 15}
+# n_sequences, n_timesteps, n_features, n_units, batch_size of sequences of different lengths, and
+# of windows of a series.
+RAGGED = [(1024, 50, 13, 32, 32), (1024, 50, 8, 64, 32)]
+WINDOWS = [(108, 24, 3, 32, 8), (249, 24, 3, 32, 16), (1000, 48, 3, 32, 32), (3000, 48, 3, 32, 32)]
+BATCHES = ["n_sequences", "n_timesteps", "n_features", "n_units", "batch_size"]
+PACKAGES = ["numpy", "scikit-learn", "torch", "onnxruntime", "skorch", "keras", "jax"]
 
 
 def unpinned():
@@ -62,13 +70,13 @@ def measure(library, task, **parameters):
     return json.loads(child.stdout.splitlines()[-1]), time.perf_counter() - started
 
 
-def compare(libraries, task, n_processes, **parameters):
+def compare(libraries, task, n_processes, *, summary=np.median, **parameters):
     """Return the median of each library, measured in turn so that all see the same machine load."""
     values = {library: [] for library in libraries}
     for _ in range(n_processes):
         for library in libraries:
             values[library].append(measure(library, task, **parameters)[0])
-    return {library: float(np.median(measured)) for library, measured in values.items()}
+    return {library: float(summary(measured)) for library, measured in values.items()}
 
 
 def installed(libraries):
@@ -106,12 +114,38 @@ def benchmark_prediction(n_repeats, shapes, sizes):
                 "n_timesteps": n_timesteps,
                 "n_samples": n_samples,
             }
-            # A single sample takes less than a millisecond, so it needs many repetitions.
-            n_times = {1: 1000, 1000: 15}.get(n_samples, 3)
-            libraries = installed(["sklstm", "torch"])
-            measured = compare(libraries, "predict", n_repeats, **row, n_repeats=n_times)
+            libraries = installed(["sklstm", "torch", "onnxruntime"])
+            n_times = N_TIMES.get(n_samples, 3)
+            # Other processes only add to the time.
+            measured = compare(
+                libraries, "predict", n_repeats, summary=np.min, **row, n_repeats=n_times
+            )
             rows.append(note(row | measured))
     return rows
+
+
+def benchmark_batches(n_repeats, ragged, windows):
+    """Measure batches of different lengths beside such of one, and packed ones in PyTorch."""
+    rows = []
+    for kinds, shapes in ((("equal", "ragged"), ragged), (("full", "padded"), windows)):
+        for shape in shapes:
+            row = dict(zip(BATCHES, shape, strict=True))
+            dense, other = (
+                compare(["sklstm"], "batches", n_repeats, summary=np.min, kind=kind, **row)
+                for kind in kinds
+            )
+            row |= {"kind": kinds[1], "sklstm": other["sklstm"], "sklstm dense": dense["sklstm"]}
+            if installed(["torch"]):
+                libraries = ["torch packed"]
+                row |= compare(
+                    libraries, "batches", n_repeats, summary=np.min, **row_shape(row), kind=kinds[1]
+                )
+            rows.append(note(row))
+    return rows
+
+
+def row_shape(row):
+    return {name: row[name] for name in BATCHES}
 
 
 def benchmark_end_to_end(n_repeats):
@@ -239,6 +273,7 @@ def main():
                 "machine": machine(),
                 "training": benchmark_training(1, shapes),
                 "prediction": benchmark_prediction(1, shapes, (1, 1000)),
+                "batches": benchmark_batches(1, [(128, *RAGGED[0][1:])], []),
                 "end_to_end": benchmark_end_to_end(1),
             }
         )
@@ -247,7 +282,8 @@ def main():
         parts = {
             "machine": machine,
             "training": lambda: benchmark_training(3, SHAPES),
-            "prediction": lambda: benchmark_prediction(3, SHAPES, (1, 1000, 100_000)),
+            "prediction": lambda: benchmark_prediction(3, SHAPES, SAMPLES),
+            "batches": lambda: benchmark_batches(3, RAGGED, WINDOWS),
             "end_to_end": lambda: benchmark_end_to_end(3),
             "growth": lambda: benchmark_growth(3),
             "memory": benchmark_memory,

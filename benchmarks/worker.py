@@ -89,6 +89,48 @@ class Torch:
             return torch.cat([self.network(part) for part in X.split(block)]).numpy()
 
 
+class TorchPacked(Torch):
+    """The same network in PyTorch on packed sequences, which have different lengths."""
+
+    def fit(self, X, y, n_epochs):
+        from torch.nn.utils.rnn import pack_sequence
+
+        torch = self.torch
+        torch.manual_seed(0)
+        # Missing steps are left out once, before training.
+        X, y = [torch.from_numpy(x[~np.isnan(x[:, 0])]) for x in X], torch.from_numpy(y)
+        self.network = network = self.make_network()
+        optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+        for _ in range(n_epochs):
+            order = torch.randperm(len(X))
+            for first in range(0, len(X), self.batch_size):
+                rows = order[first : first + self.batch_size]
+                batch = pack_sequence([X[row] for row in rows], enforce_sorted=False)
+                _, (h, _) = network.lstm(batch)
+                loss = ((network.head(h[0])[:, 0] - y[rows]) ** 2).mean() / 2
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                optimizer.step()
+
+
+class OnnxRuntime(Sklstm):
+    """The model of sklstm as an ONNX file, which predicts in onnxruntime."""
+
+    def fit(self, X, y, n_epochs):
+        import onnxruntime
+
+        from sklstm.interop import to_onnx
+
+        super().fit(X, y, n_epochs)
+        model = to_onnx(self.estimator).SerializeToString()
+        self.session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        self.name = self.session.get_inputs()[0].name
+
+    def predict(self, X):
+        return self.session.run(None, {self.name: X})[0]
+
+
 class Skorch:
     """NeuralNetRegressor around the same network."""
 
@@ -144,7 +186,14 @@ class Keras:
         return self.model.predict(X, batch_size=1024, verbose=0)
 
 
-LIBRARIES = {"sklstm": Sklstm, "torch": Torch, "skorch": Skorch, "keras": Keras}
+LIBRARIES = {
+    "sklstm": Sklstm,
+    "torch": Torch,
+    "torch packed": TorchPacked,
+    "onnxruntime": OnnxRuntime,
+    "skorch": Skorch,
+    "keras": Keras,
+}
 
 
 def timed(function, *args):
@@ -173,7 +222,39 @@ def predict(library, n_features, n_units, n_timesteps, n_samples, n_repeats=5, d
     model.fit(*sequences(64, n_timesteps, n_features, dtype), 1)
     X, _ = sequences(n_samples, n_timesteps, n_features, dtype)
     model.predict(X)
-    return 1000 * float(np.median([timed(model.predict, X) for _ in range(n_repeats)]))
+    return 1000 * min(timed(model.predict, X) for _ in range(n_repeats))
+
+
+def batches(library, kind, n_sequences, n_timesteps, n_features, n_units, batch_size):
+    """Return microseconds per time step that is not missing, of training.
+
+    Parameters
+    ----------
+    library : str
+        The library.
+    kind : {"equal", "ragged", "full", "padded"}
+        Sequences of equal length; of a tenth to 1.9 times that length, as a list; all windows of a
+        series but the first ones; the first windows too, which begin with missing steps.
+    n_sequences, n_timesteps, n_features : int
+        Shape of X; for "ragged" the mean length.
+    n_units, batch_size : int
+        As elsewhere.
+    """
+    X, y = sequences(n_sequences, n_timesteps, n_features)
+    n_steps = n_sequences * n_timesteps
+    if kind == "ragged":
+        rng = np.random.default_rng(0)
+        lengths = rng.integers(n_timesteps // 10, 19 * n_timesteps // 10 + 1, n_sequences)
+        X = [rng.standard_normal((length, n_features), dtype="float32") for length in lengths]
+        n_steps = lengths.sum()
+    elif kind == "padded":
+        is_before = np.arange(n_timesteps) < n_timesteps - 1 - np.arange(n_sequences)[:, np.newaxis]
+        X[is_before] = np.nan
+        n_steps -= is_before.sum()
+    model = LIBRARIES[library](n_features, n_units, batch_size)
+    model.fit(X, y, 1)
+    slopes = [(timed(model.fit, X, y, 4) - timed(model.fit, X, y, 1)) / 3 for _ in range(5)]
+    return 1e6 * min(slopes) / int(n_steps)
 
 
 def end_to_end(library, n_samples=1000, n_timesteps=24, n_epochs=20):
@@ -300,6 +381,7 @@ def floor(library, n_features, n_units, n_timesteps, batch_size):
 TASKS = {
     "train": train,
     "predict": predict,
+    "batches": batches,
     "end_to_end": end_to_end,
     "grow": grow,
     "windows": windows,

@@ -474,9 +474,9 @@ def check_step(x_t: Any, form: InputForm, dtype: np.dtype) -> tuple[NDArray[np.f
         )
     if x.dtype.kind in "USc":
         raise ValueError(f"x_t must hold real numbers, but it is of dtype {x.dtype}.")
-    rows = check_array(
-        x.reshape(-1, n_features), dtype="numeric", ensure_all_finite=False, input_name="x_t"
-    )
+    rows = x.reshape(-1, n_features)
+    if rows.dtype.kind != "f" or len(rows) == 0:  # else it would change nothing, and takes long
+        rows = check_array(rows, dtype="numeric", ensure_all_finite=False, input_name="x_t")
     if rows.dtype.kind not in "buif":
         raise ValueError(f"x_t must hold real numbers, but it is of dtype {rows.dtype}.")
     with np.errstate(over="ignore"):
