@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sklstm.nn.cell import Floats
 
-__all__ = ["Batch", "LeadIn", "Packing", "Places", "Run", "reversed_in_time"]
+__all__ = ["Batch", "Packing", "Padding", "Places", "Run", "reversed_in_time"]
 
 
 # Training computes steps of like width together, as if they had the same: widths are rounded up to
@@ -30,7 +30,7 @@ class Run(NamedTuple):
     width: int
 
 
-class LeadIn(NamedTuple):
+class Padding(NamedTuple):
     """Steps of a run before some of its columns start."""
 
     run: int
@@ -90,7 +90,7 @@ class Packing:
         return _runs_of(np.minimum(rounded, n))
 
     @cached_property
-    def lead_ins(self) -> tuple[LeadIn, ...]:
+    def lead_ins(self) -> tuple[Padding, ...]:
         """Where the runs have columns of sequences that have not started."""
         lead_ins = []
         first_steps = self.first_steps.tolist()
@@ -100,7 +100,7 @@ class Packing:
                 # The sequences that start at the same step.
                 first = first_steps[column]
                 last = min(width, self.n_sequences if first >= stop else self.widths[first])
-                lead_ins.append(LeadIn(k, slice(column, last), min(first, stop) - start))
+                lead_ins.append(Padding(k, slice(column, last), min(first, stop) - start))
                 column = last
         return tuple(lead_ins)
 
