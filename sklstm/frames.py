@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 __all__ = [
     "are_missing",
+    "as_array",
+    "as_numbers",
     "check_columns_hold_numbers",
     "check_is_table",
     "check_not_masked",
@@ -63,6 +65,48 @@ def check_not_masked(values: Any, name: str) -> None:
             f"{name} is a masked array, and what its mask hides would be read as numbers. Use "
             f"{name}.filled(np.nan), or {name}.data if the mask means nothing."
         )
+
+
+def as_array(values: Any, name: str) -> NDArray[Any]:
+    """Return an array-like of numbers as an array, whatever its elements are.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If NumPy cannot read it; the message says what to do about it.
+    """
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # nested lists of unequal lengths
+        raise ValueError(f"{name} must be an array of real numbers: {error}") from error
+    except TypeError as error:
+        raise TypeError(
+            f"{name}, of type {type(values).__name__}, cannot be read as a NumPy array: {error}. "
+            "Convert it first; a tensor of bfloat16, which NumPy does not have, with "
+            f"{name}.float()."
+        ) from error
+
+
+def as_numbers(values: Any, name: str) -> NDArray[Any]:
+    """Return an array-like as an array of real numbers, NaN where objects are missing.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it has a mask, or holds anything but real numbers.
+    """
+    check_not_masked(values, name)
+    array = as_array(values, name)
+    if (string := first_string(array)) is not None:
+        raise ValueError(f"{name} must hold real numbers, but it holds the string {string!r:.50}.")
+    if array.dtype.kind == "O":  # such as of a data frame with columns of different dtypes
+        try:
+            array = np.where(are_missing(array), np.nan, array).astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} must be an array of real numbers: {error}") from error
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"{name} must hold real numbers, but it is of dtype {array.dtype}.")
+    return array
 
 
 def check_is_table(X: Any, shape: str, advice: dict[int, str]) -> None:
@@ -232,7 +276,7 @@ def is_missing(rows: Any) -> NDArray[np.bool_]:
 def are_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Return for each element of an array whether it is missing: NaN, NaT, None or null."""
     if values.dtype.kind == "O":
-        return np.asarray(_is_missing_object(values).astype(bool))
+        return np.asarray(_is_missing_object(values)).astype(bool)
     if values.dtype.kind in "mM":
         return np.asarray(np.isnat(values))
     if values.dtype.kind not in "fc":

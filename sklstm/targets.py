@@ -18,7 +18,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from sklstm.frames import check_not_masked, first_string
+from sklstm.frames import as_array, check_not_masked, first_string
 from sklstm.nn.model import ClassOutput
 
 __all__ = [
@@ -48,7 +48,7 @@ def check_regression_target(y: Any, n_samples: int, estimator: BaseEstimator) ->
     """
     _check_present(estimator, y)
     check_not_masked(y, "y")
-    if (string := first_string(np.asarray(y))) is not None:
+    if (string := first_string(as_array(y, "y"))) is not None:
         raise ValueError(
             f"y must hold real numbers, but it holds the string {string!r:.50}. If its strings are "
             "numbers, use y.astype(float); for classes, use LSTMClassifier."

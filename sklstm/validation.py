@@ -23,6 +23,7 @@ from sklearn.utils.validation import (
 )
 
 from sklstm.frames import (
+    as_numbers,
     check_columns_hold_numbers,
     check_is_table,
     check_not_masked,
@@ -254,9 +255,12 @@ def _check_ragged(
             )
         check_not_masked(sequence, f"X[{number}]")
         check_columns_hold_numbers(sequence, name=f"X[{number}]")
-        values = _to_numeric(
-            estimator, sequence, number=number, ensure_min_samples=0, ensure_min_features=0
-        )
+        if type(sequence) is np.ndarray and sequence.dtype.kind == "f":
+            values = sequence  # as in _check_dense
+        else:
+            values = _to_numeric(
+                estimator, sequence, number=number, ensure_min_samples=0, ensure_min_features=0
+            )
         if values.shape[1] != (sequences or [values])[0].shape[1] or values.shape[1] == 0:
             raise ValueError(
                 f"X[{number}] is of shape {values.shape}, but all sequences must be of shape "
@@ -465,22 +469,16 @@ def check_step(x_t: Any, form: InputForm, dtype: np.dtype) -> tuple[NDArray[np.f
     expected = [] if form.feature_names is None else list(form.feature_names)
     if names and len(expected) == n_features and names != expected:
         raise ValueError(f"x_t has the names {names}, but {expected} are expected, in that order.")
-    check_not_masked(x_t, "x_t")
-    x = np.asarray(x_t)
-    if x.ndim not in (1, 2) or x.shape[-1] != n_features:
+    # Without check_array, which sets the warning filters of the process for a moment: streams are
+    # often in threads.
+    x = as_numbers(x_t, "x_t")
+    if x.ndim not in (1, 2) or x.shape[-1] != n_features or not len(x):
         raise ValueError(
             f"x_t has the shape {x.shape}, but must be of shape ({n_features},) for one stream, or "
             f"(n_streams, {n_features}) for several."
         )
-    if x.dtype.kind in "USc":
-        raise ValueError(f"x_t must hold real numbers, but it is of dtype {x.dtype}.")
-    rows = x.reshape(-1, n_features)
-    if rows.dtype.kind != "f" or len(rows) == 0:  # else it would change nothing, and takes long
-        rows = check_array(rows, dtype="numeric", ensure_all_finite=False, input_name="x_t")
-    if rows.dtype.kind not in "buif":
-        raise ValueError(f"x_t must hold real numbers, but it is of dtype {rows.dtype}.")
     with np.errstate(over="ignore"):
-        rows = rows.astype(dtype)
+        rows = x.reshape(-1, n_features).astype(dtype)
     missing = np.isnan(rows)
     if not (np.isfinite(rows) | missing.all(axis=1, keepdims=True)).all():
         raise ValueError(

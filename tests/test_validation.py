@@ -1,6 +1,7 @@
 """Invalid input raises an error that names it, and changes nothing."""
 
 import copy
+import sys
 from contextlib import contextmanager
 from functools import cache, partial
 
@@ -330,6 +331,24 @@ def test_an_array_that_numpy_cannot_read_raises(cls):
     message = r"X, of type Bfloat16, .* unsupported ScalarType.*X\.float\(\)"
     with pytest.raises(TypeError, match=message):
         quick(cls).fit(Bfloat16(), target_for(cls, N))
+    with pytest.raises(TypeError, match=r"y, of type Bfloat16, .*y\.float\(\)"):
+        quick(LSTMRegressor).fit(DENSE, Bfloat16())
+
+
+@both
+def test_reading_sequences_and_steps_leaves_the_warning_filters_alone(cls):
+    """Which ``warnings.catch_warnings`` changes for all threads, before Python 3.14."""
+    estimator = quick(cls).fit(DENSE, target_for(cls, N))
+    called = set()
+    sys.setprofile(lambda frame, event, _: called.add(frame.f_code.co_qualname))
+    try:
+        estimator.predict(DENSE)
+        estimator.predict([*DENSE])
+        estimator.predict_step(DENSE[0, 0])
+    finally:
+        sys.setprofile(None)
+    assert "BaseLSTM.predict_step" in called
+    assert not any("catch_warnings" in name for name in called)
 
 
 @both

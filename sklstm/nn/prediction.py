@@ -358,6 +358,8 @@ def _copied(initial: Any, state: Any, is_single: bool) -> Any:
         return None
     is_numeric = given.dtype.kind in "buif" and not isinstance(state, np.ma.MaskedArray)
     given = given[np.newaxis] if is_single else given
-    if not is_numeric or given.shape != initial.shape or not np.isfinite(given).all():
+    if not is_numeric or given.shape != initial.shape:
         return None
-    return given.astype(initial.dtype)
+    with np.errstate(over="ignore"):
+        copied = given.astype(initial.dtype)
+    return copied if np.isfinite(copied).all() else None

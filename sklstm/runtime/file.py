@@ -168,7 +168,8 @@ def load(path: str | os.PathLike[str]) -> Regressor | Classifier:
 
     Notes
     -----
-    No code in a file is executed, and the memory that loading takes is bounded by the file size.
+    No code in a file is executed, and the memory that loading takes is bounded by the file size,
+    and for class labels by 64 MB.
     """
     _check_is_regular(path, os.stat(path))  # before it is opened, which may affect a device
     with open(path, "rb", opener=_open_at_once) as file:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sklstm.frames import check_not_masked, first_string
+from sklstm.frames import as_numbers
 from sklstm.nn.model import Model
 from sklstm.nn.prediction import State
 from sklstm.nn.sequences import DenseSequences, RaggedSequences, Sequences
@@ -87,7 +87,7 @@ class _Predictor:
             not valid.
         """
         n_features = self._model.network.n_features
-        x = _to_numbers(x_t, "x_t")
+        x = as_numbers(x_t, "x_t")
         is_single = x.ndim == 1
         if x.ndim not in (1, 2) or x.shape[-1] != n_features or not len(x):
             raise ValueError(
@@ -108,14 +108,14 @@ class _Predictor:
         if isinstance(X, list | tuple) or (getattr(X, "ndim", 0) == 1 and X.dtype == object):
             return self._from_list(list(X))
         self._check_columns(X)
-        return self._from_array(_to_numbers(X, "X"))
+        return self._from_array(as_numbers(X, "X"))
 
     def _from_list(self, X: list[Any]) -> Sequences:
         for sequence in X:
             self._check_columns(sequence)
-        arrays = [_to_numbers(sequence, f"X[{number}]") for number, sequence in enumerate(X)]
+        arrays = [as_numbers(sequence, f"X[{number}]") for number, sequence in enumerate(X)]
         if any(array.ndim != 2 for array in arrays):
-            return self._from_array(_to_numbers(X, "X"))
+            return self._from_array(as_numbers(X, "X"))
         if not any(len(array) for array in arrays):
             raise ValueError("X has no time step: all its sequences are empty.")
         dtype, missing = self._model.dtype, []
@@ -219,22 +219,6 @@ class Classifier(_Predictor):
             ``predict``.
         """
         return self._model.predict_proba(self._sequences(X))
-
-
-def _to_numbers(values: Any, name: str) -> NDArray[Any]:
-    """Convert an array-like to an array of real numbers."""
-    check_not_masked(values, name)
-    if (string := first_string(values)) is not None:
-        raise ValueError(f"{name} must hold real numbers, but it holds the string {string!r:.50}.")
-    try:
-        values = np.asarray(values)
-        if values.dtype == object:  # from a data frame with columns of different dtypes
-            values = values.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be an array of real numbers: {error}") from error
-    if values.dtype.kind not in "buif":
-        raise ValueError(f"{name} must hold real numbers, but it is of dtype {values.dtype}.")
-    return values
 
 
 def _has_missing(values: NDArray[Any], dtype: np.dtype, name: str, first: int = 0) -> bool:

@@ -4,6 +4,7 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 from support.data import ESTIMATORS, Unchanged, make_sequences, make_target, quick, run_python
@@ -377,12 +378,15 @@ def test_predict_step_of_an_unfitted_estimator_raises(cls):
         ([1.0, 2.0, 3.0], r"x_t has the shape \(3,\)"),
         (X[:, :1], r"x_t has the shape \(20, 1, 2\)"),
         (X[:, 0, :1], r"x_t has the shape \(20, 1\)"),
-        (np.empty((0, 2)), "0 sample"),
+        (np.empty((0, 2)), r"x_t has the shape \(0, 2\)"),
         ([1.0, np.nan], "finite.*or NaN in every feature"),
         ([1.0, np.inf], "finite.*or NaN in every feature"),
         ([[1.0, 2.0], [np.nan, 2.0]], "finite.*or NaN in every feature"),
         ([1.0, 2j], "[Cc]omplex"),
-        (["a", "b"], "convert|real numbers|string"),
+        (["a", "b"], "x_t must hold real numbers"),
+        (np.array(["1", "2"], dtype=object), "x_t must hold real numbers.*the string '1'"),
+        (pd.Series(["1", "2"]), "x_t must hold real numbers.*the string '1'"),
+        (np.array([1.0, []], dtype=object), "x_t must be an array of real numbers"),
         (np.ma.masked_array([1.0, 2.0]), r"x_t is a masked array"),
         (None, r"x_t has the shape \(\)"),
     ],
@@ -393,9 +397,19 @@ def test_an_invalid_step_raises(x_t, message):
         estimator.predict_step(x_t)
 
 
-def test_a_step_too_large_for_float32_raises():
+def test_a_step_of_missing_objects_is_missing():
+    estimator = fitted()
+    expected = estimator.predict_step([np.nan, np.nan])[0]
+    for x_t in ([None, None], pd.Series([pd.NA, pd.NA], dtype="Float64")):
+        assert estimator.predict_step(x_t)[0] == expected
+
+
+def test_a_step_or_a_state_too_large_for_float32_raises():
+    estimator = fitted(dtype="float32")
     with pytest.raises(ValueError, match="finite in float32"):
-        fitted(dtype="float32").predict_step([1e39, 0.0])
+        estimator.predict_step([1e39, 0.0])
+    with pytest.raises(ValueError, match=r"pair \(h, c\) for each layer"):
+        estimator.predict_step([1.0, 0.0], ((ZEROS, ZEROS + 1e39),))
 
 
 ZEROS = np.zeros(4)

@@ -255,6 +255,7 @@ def test_values_that_are_not_finite_in_the_dtype_of_the_network_raise(tmp_path):
         ([np.nan, 1], None, "x_t must be finite"),
         ([np.inf, 1], None, "x_t must be finite"),
         (["a", "b"], None, "x_t must hold real numbers"),
+        (pd.Series(["1", "2"]), None, "x_t must hold real numbers"),
         (np.ma.masked_greater(X[0, 0], 1), None, "x_t is a masked array"),
         (X[0, 0], 3, "state must be"),
         (X[0, 0], ((np.zeros(4), np.full(4, np.nan)),), "state must be"),
