@@ -161,7 +161,7 @@ class BaseLSTM(
             result = self._train(
                 model, state.restarted(), samples, rows, validation, settings, pool, report, start
             )
-            messages.extend(self._warnings_of_divergence(model, samples, result))
+            messages.extend(self._warnings_of_divergence(model, samples, result, 2))
             report.close(lambda: result)
             return result
 
@@ -202,6 +202,7 @@ class BaseLSTM(
                 "over calls. Score each call on samples of your own instead."
             )
         is_new = not hasattr(self, "_model")
+        messages: list[Warning] = []
 
         def learn(pool: ThreadPool) -> TrainingResult:
             samples, model, state = self._prepare(X, y, sample_weight, classes, is_new=is_new)
@@ -216,14 +217,19 @@ class BaseLSTM(
                 is_validated=False,
             )
             report = EpochReport(self)
-            return self._train(model, state, samples, rows, None, settings, pool, report)
+            result = self._train(model, state, samples, rows, None, settings, pool, report)
+            # The few samples of a call, or a single one, may be far off in good training too.
+            messages.extend(self._warnings_of_divergence(model, samples, result, 100))
+            return result
 
         with _unconsumed(self.random_state):
             result = call_with_pool(learn)
         self._publish(result)
         warning = warning_about_columns(result.model.input, self.timesteps)
         if is_new and warning is not None:
-            warnings.warn(warning, stacklevel=3)
+            messages.append(warning)
+        for message in messages:
+            warnings.warn(message, stacklevel=3)
         if result.end == "interrupted":
             warnings.warn(_INTERRUPTED, stacklevel=3)
 
@@ -263,9 +269,9 @@ class BaseLSTM(
         )
 
     def _warnings_of_divergence(
-        self, model: Model, samples: Samples, result: TrainingResult
+        self, model: Model, samples: Samples, result: TrainingResult, factor: float
     ) -> list[Warning]:
-        """Warn if training has ended with a loss that a constant would not have.
+        """Warn if training has ended with a loss of so many times that of a constant.
 
         ``model`` is the model before training.
         """
@@ -278,7 +284,7 @@ class BaseLSTM(
         W = model.network.penalized(model.parameters)
         penalty = self.alpha / (2 * float(weights.sum())) * float(np.vdot(W, W))
         # At least one: a constant target, which a constant predicts without error, is no reason.
-        if history.loss <= 2 * max(constant, 1) + 2 * penalty:
+        if history.loss <= factor * (max(constant, 1) + penalty):
             return []
         return [
             ConvergenceWarning(

@@ -184,6 +184,12 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
     def _check_parameters(self) -> None:
         """Check each parameter, and that they agree with each other."""
         self._validate_params()
+        for name in ("hidden_layer_sizes", "timesteps"):
+            if isinstance(getattr(self, name), bool):  # which is an int for Python
+                raise ValueError(
+                    f"The {name!r} parameter of {type(self).__name__} must not be a bool, got "
+                    f"{getattr(self, name)}."
+                )
         self._check_return_sequences()
         self._check_train_on()
         if self.early_stopping and self.validation_gap > 0 and self.validation_split == "random":

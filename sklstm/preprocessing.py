@@ -224,6 +224,7 @@ class TimestepTransformer(
     def _learn(self, method: str, X: Any, y: Any) -> Any:
         """Call a method that fits, on a copy of the inner transformer; keep it if that succeeds."""
         self._validate_params()
+        check_not_masked(X, "X")
         goes_on = method == "partial_fit" and hasattr(self, "transformer_")
         inner = copy.deepcopy(self.transformer_) if goes_on else clone(self.transformer)
         no_steps = self._no_steps if goes_on else None
@@ -278,6 +279,7 @@ class TimestepTransformer(
         no_steps: NDArray[Any] | None,
     ) -> Any:
         """Call a method of the inner transformer on the steps of X, and put the results back."""
+        check_not_masked(X, "X")
         inner = self.transformer_
         if _is_table(X):
             with self._output_of_tables():
@@ -387,7 +389,6 @@ def _read(X: Any, n_features: int | None, names: NDArray[np.object_] | None) -> 
     names : ndarray of str or None
         The names of columns that data frames in a list must have; None for any.
     """
-    check_not_masked(X, "X")
     if isinstance(X, Windows):
         _check_n_features(X.shape, n_features)
         is_step = X.used_rows() & ~is_missing(X.buffer)

@@ -194,7 +194,7 @@ def check_class_target(
 
 
 def _check_labels_of_one_kind(labels: Any, name: str) -> None:
-    """Raise an error if some labels are strings and others are not.
+    """Raise an error if some labels are strings, or None, and others are not.
 
     They cannot be put in order, or NumPy would make strings of all.
     """
@@ -202,7 +202,7 @@ def _check_labels_of_one_kind(labels: Any, name: str) -> None:
         labels = np.asarray(labels)
         labels = labels.tolist() if labels.dtype.kind == "O" and labels.ndim == 1 else []
     kinds = set(map(type, labels))
-    if len({issubclass(kind, str) for kind in kinds}) > 1:
+    if len({kind if kind is type(None) else issubclass(kind, str) for kind in kinds}) > 1:
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise ValueError(
             f"{name} holds labels of several types ({names}). Make all of them strings or all of "

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from support.data import ESTIMATORS, Unchanged, make_sequences, make_target, partial_fit, quick
 
 from sklstm import LSTMRegressor
@@ -42,6 +43,25 @@ def test_a_loss_far_above_that_of_a_constant_is_a_warning(cls, early_stopping):
     messages = messages_of_fit(estimator, make_target(cls, X))
     assert any("has diverged: the loss" in message for message in messages)
     assert any("Lower learning_rate_init (now 1000)" in message for message in messages)
+
+
+@both
+def test_partial_fit_warns_of_a_loss_far_above_that_of_a_constant(cls):
+    y = make_target(cls, X)
+    estimator = quick(cls, learning_rate_init=1e3, linear_skip=0)
+    with pytest.warns(ConvergenceWarning, match=r"has diverged: the loss .* \(now 1000\)"):
+        for _ in range(2):
+            partial_fit(estimator, X, y)
+
+
+@both
+def test_partial_fit_on_single_samples_does_not_warn_of_divergence(cls):
+    y = make_target(cls, X)
+    estimator = partial_fit(quick(cls, linear_skip=0), X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for k in range(len(X)):
+            partial_fit(estimator, X[k : k + 1], y[k : k + 1])
 
 
 @both

@@ -529,6 +529,7 @@ FITTED = TimestepTransformer(FunctionTransformer()).fit(RAGGED)
         ([np.zeros((2, 2)), pd.DataFrame(np.eye(2))], r"X\[0\] is an array, but X\[1\] is a data"),
         ([pl.DataFrame(np.eye(2)), pd.DataFrame(np.eye(2))], "of polars, but .* of pandas"),
         (np.ma.masked_array(np.zeros((2, 3, 2))), "X is a masked array"),
+        (np.ma.masked_array(np.zeros((3, 2))), "X is a masked array"),
         ([np.ma.masked_array(np.zeros((3, 2)))], r"X\[0\] is a masked array"),
         (SlidingWindow(2).fit_transform(np.eye(3)), "X has 3 features"),
     ],

@@ -458,6 +458,7 @@ def test_another_number_of_outputs_raises():
         (np.ones((N, 2, 2)), "Unknown label type"),
         (with_value("a", object), r"y holds labels of several types \(int, str\)"),
         ([None, "a"] * (N // 2), r"y holds labels of several types \(NoneType, str\)"),
+        ([None, 1] * (N // 2), r"y holds labels of several types \(NoneType, int\)"),
         (np.ma.masked_array(np.arange(N) % 2), "y is a masked array"),
         (np.array([["a", "b"]] * N), r"y should be a 1d array, got an array of shape \(20, 2\)"),
         (
@@ -514,7 +515,7 @@ def test_invalid_sample_weights_raise(cls, weights, message):
 # Parameters.
 
 INVALID_PARAMETERS = {
-    "hidden_layer_sizes": [0, -1, (), (3, 0), (3, 2.5), 2.5, None, "32", (None,)],
+    "hidden_layer_sizes": [True, 0, -1, (), (3, 0), (3, 2.5), 2.5, None, "32", (None,)],
     "bidirectional": [None, "yes", 2],
     "return_sequences": [None, "yes", 2],
     "train_on": ["rows", None, True],
@@ -538,7 +539,7 @@ INVALID_PARAMETERS = {
     "beta_1": [-0.1, 1.0, None],
     "beta_2": [-0.1, 1.0, None],
     "epsilon": [0, -1e-8, None],
-    "timesteps": [0, -1, 2.5, "auto"],
+    "timesteps": [0, -1, 2.5, "auto", True],
     "dtype": ["float16", np.int64, int, "double"],
     "random_state": [-1, "seed", 0.5],
     "verbose": ["yes", None],

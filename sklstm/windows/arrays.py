@@ -178,6 +178,7 @@ def _checked_groups(groups: ArrayLike | None) -> NDArray[Any] | None:
     """Return labels of series as an array, if there are any."""
     if groups is None:
         return None
+    check_not_masked(groups, "groups")
     labels = column_or_1d(groups, dtype=object)
     check_groups(labels, "groups")
     return labels

@@ -148,6 +148,7 @@ def test_invalid_sizes_are_refused(name, size):
         (SERIES, {"groups": ["a"] * 9 + [None]}, "groups holds missing values"),
         (SERIES, {"groups": [0.0] * 9 + [np.nan]}, "groups holds missing values"),
         (SERIES, {"groups": np.zeros((10, 2))}, "1d array"),
+        (SERIES, {"groups": np.ma.masked_array(np.zeros(10))}, "groups is a masked array"),
         (SERIES - np.inf, {}, "infinity"),
         (SERIES, {"y": ["a"] * 10}, "strings"),
         ([], {}, "0 sample"),
