@@ -51,7 +51,7 @@ TARGETS = [
     (LSTMRegressor, {"loss": "poisson"}, 70 + 10 * NUMBERS[:, 0]),
     (LSTMClassifier, {}, CLASSES > 0),
     (LSTMClassifier, {}, np.array(["a", "c", "b"])[CLASSES]),
-    (LSTMClassifier, {}, np.eye(3, dtype=int)[CLASSES]),
+    (LSTMClassifier, {}, np.tri(3, dtype=int)[CLASSES]),
 ]
 
 

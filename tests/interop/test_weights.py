@@ -126,7 +126,7 @@ TARGETS = [
     (LSTMRegressor, {"loss": "quantile", "quantile": 0.9}, 1e3 + 50 * NUMBERS[:, 0]),
     (LSTMClassifier, {}, CLASSES > 0),
     (LSTMClassifier, {}, np.array(["a", "c", "b"])[CLASSES]),
-    (LSTMClassifier, {}, np.eye(3, dtype=int)[CLASSES]),
+    (LSTMClassifier, {}, np.tri(3, dtype=int)[CLASSES]),
 ]
 TARGET_IDS = ["numbers", "a column", "raw numbers", "counts", "quantile", "two", "three", "labels"]
 
@@ -363,7 +363,7 @@ def test_weights_that_do_not_match_the_fitted_estimator_raise():
     classifier = plain(LSTMClassifier).fit(X, CLASSES)
     with pytest.raises(ValueError, match="for 2 classes, but the classes are"):
         from_keras(weights_of(1), classifier)
-    multilabel = plain(LSTMClassifier).fit(X, np.eye(3, dtype=int)[CLASSES])
+    multilabel = plain(LSTMClassifier).fit(X, np.tri(3, dtype=int)[CLASSES])
     with pytest.raises(ValueError, match="no names"):
         from_keras(weights_of(3), multilabel, classes=["a", "b", "c"])
 
