@@ -71,7 +71,7 @@ def test_readers_see_the_old_model_or_the_new_one_while_another_thread_fits(cls,
     expected = {fit(k).predict(X).tobytes() for k in (1, 0)}
     assert len(expected) == 2
     with Readers(read) as readers:
-        for number in range(rounds(20, 300)):
+        for number in range(rounds(10, 300)):
             fit(number % 2)
             if number % 3 == 0:  # a fit that is refused, and one that diverges
                 with pytest.raises(ValueError, match="NaN"):

@@ -30,7 +30,9 @@ except ValueError:
 
 
 @pytest.mark.slow
-def test_options_of_the_interpreter_change_no_bit(tmp_path):
-    plain = run_python("-c", SCRIPT, cwd=tmp_path)
+def test_options_of_the_interpreter_change_no_bit(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(SCRIPT, {})
+    plain = capsys.readouterr().out
     assert len(plain.strip()) == 64
     assert run_python(*("-OO", "-X", "dev", "-W", "error", "-c"), SCRIPT, cwd=tmp_path) == plain

@@ -69,4 +69,4 @@ print(n_interrupted)
 
 
 def test_an_interrupt_at_any_moment_leaves_blas_and_the_model_as_they_were(run_script, rounds):
-    run_script(SCRIPT, rounds(40, 1000))
+    run_script(SCRIPT, rounds(25, 1000))
