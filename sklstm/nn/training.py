@@ -265,6 +265,15 @@ class History:
         if is_best:
             self.best_score, self.best_epoch = score, self.n_epochs
 
+    def drop_incomplete(self) -> None:
+        """Drop the last epoch if an interrupt has kept some of it from being recorded."""
+        curves = [self.losses, self.rates]
+        if self.scores is not None:
+            curves.append(self.scores)
+        n_complete = min(map(len, curves))
+        for curve in curves:
+            del curve[n_complete:]
+
 
 @dataclass(frozen=True)
 class TrainingState:
@@ -398,6 +407,7 @@ def train(
         raise FloatingPointError(f"in epoch {history.n_epochs + 1}: {error}") from error
     except KeyboardInterrupt:
         end = "interrupted"
+        history.drop_incomplete()
     kept = parameters if validator is None else validator.kept(parameters, start, history)
     return TrainingResult(
         model.with_parameters(kept), TrainingState(optimizer, rng, progress, history), end

@@ -1,12 +1,12 @@
 """Threads: as many as the caller allows, results in order, and settings that are restored."""
 
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from support.data import assert_same_fit
+from support.interrupts import InterruptAt
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklstm import LSTMRegressor
@@ -216,35 +216,6 @@ def test_fit_and_predict_restore_the_settings_of_numpy_and_blas(n_units):
 
 
 # Interrupts.
-
-
-class InterruptAt:
-    """Within this context, raises a KeyboardInterrupt where a signal handler can run.
-
-    Python runs handlers where a function begins and after a call of a function in C.
-
-    Parameters
-    ----------
-    number : int
-        Which of these places in the code of some modules.
-    modules : tuple of str
-        Their names.
-    """
-
-    def __init__(self, number, modules):
-        self.number, self.modules = number, modules
-
-    def __enter__(self):
-        sys.setprofile(self._count)
-
-    def __exit__(self, *error):
-        sys.setprofile(None)
-
-    def _count(self, frame, event, _):
-        if event in ("call", "c_return") and frame.f_globals["__name__"] in self.modules:
-            self.number -= 1
-            if self.number == 0:
-                raise KeyboardInterrupt
 
 
 def compute(pool):

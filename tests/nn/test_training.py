@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from support.interrupts import InterruptAt
 from threadpoolctl import threadpool_limits
 
 from sklstm.nn import Adam, SquaredError
@@ -381,6 +382,30 @@ def test_an_interrupt_ends_training_and_keeps_the_result():
     result = run(observer=Observer(error=KeyboardInterrupt, error_after=2))
     assert result.end == "interrupted"
     assert_same_result(result, run(n_epochs=2))
+
+
+@pytest.mark.parametrize("is_validated", [False, True])
+def test_after_an_interrupt_at_any_moment_the_curves_are_of_one_length(is_validated):
+    problem, validation = Problem(), None
+    if is_validated:
+        rows = np.arange(5)
+        target, weights = problem.target[:, rows], np.ones(5)
+        loss = SquaredError()
+        validation = ValidationSet(problem.data.sequences, rows, np.mean, loss, target, weights)
+    n_interrupted = 0
+    for number in range(1, 10_000):
+        try:
+            with InterruptAt(number, ("sklstm.nn.training",)):
+                result = run(problem, validation=validation, n_epochs=2)
+        except KeyboardInterrupt:  # before the first epoch or after the last one
+            continue
+        if result.end != "interrupted":
+            break
+        history = result.state.history
+        curves = [history.losses, history.rates, *([history.scores] if is_validated else [])]
+        assert len({len(curve) for curve in curves}) == 1
+        n_interrupted += 1
+    assert n_interrupted > 50
 
 
 def test_another_error_in_the_observer_is_raised():
