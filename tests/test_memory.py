@@ -12,9 +12,13 @@ from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
 from sklstm import LSTMRegressor, SlidingWindow
+from sklstm.nn import SquaredError
+from sklstm.nn.network import Network, Workspace
+from sklstm.nn.packing import Batch, Packing
 from sklstm.nn.recent import RecentSteps
 from sklstm.nn.sequences import RaggedSequences
 from sklstm.nn.steps import EveryStep
+from sklstm.nn.tuning import Tuning
 
 pytestmark = [
     pytest.mark.slow,
@@ -162,3 +166,29 @@ def test_the_linear_part_does_not_pad_short_sequences_to_the_longest():
     recent = RecentSteps(32, np.zeros(8), np.ones(8))
     short = np.arange(4000, steps.n_targets)
     assert peak_of(steps.recent, short, recent) < 4 * steps.recent(short, recent).nbytes
+
+
+# Very long sequences.
+
+
+def bytes_for_a_step(**tuning):
+    """Return what training one unit takes for each step of a sequence."""
+    n_steps, network = 5000, Network(1, (1,), 1)
+    x = np.zeros((n_steps, 1, 1))
+    parameters = network.initialize(np.random.RandomState(0))
+    target = weights = np.ones((1, 1))
+
+    def train():
+        workspace = Workspace(network, x.dtype, tuning=Tuning(**tuning))
+        batch = Batch(x, Packing.equal(n_steps, 1))
+        gradient = np.zeros_like(parameters)
+        network.add_gradient(
+            parameters, batch, target, weights[0], SquaredError(), gradient, workspace
+        )
+
+    return peak_of(train) / n_steps
+
+
+def test_a_sequence_of_very_many_steps_takes_no_objects_for_each():
+    assert bytes_for_a_step() > 1500
+    assert bytes_for_a_step(max_kept_steps=4999) < 500

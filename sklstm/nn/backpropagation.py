@@ -6,15 +6,40 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from sklstm.nn.cell import Floats
 from sklstm.nn.tuning import DEFAULT_TUNING, Tuning
 
-__all__ = ["BackwardRun", "BackwardStep", "PendingSums", "local_derivatives"]
+__all__ = ["BackwardRun", "BackwardStep", "MadeWhenRead", "PendingSums", "local_derivatives"]
+
+Element = TypeVar("Element")
+
+
+class MadeWhenRead(Sequence[Element], Generic[Element]):
+    """A sequence whose elements are made each time they are read, and not kept.
+
+    Parameters
+    ----------
+    make : callable
+        Takes the number of an element.
+    numbers : range
+        The numbers of the elements.
+    """
+
+    def __init__(self, make: Callable[[int], Element], numbers: range) -> None:
+        self._make, self._numbers = make, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            return MadeWhenRead(self._make, self._numbers[key])
+        return self._make(self._numbers[key])
 
 
 class PendingSums:
@@ -76,7 +101,7 @@ class BackwardRun:
         Inputs from the forward pass.
     tuning : Tuning, optional
         How the run is divided into chunks.
-    steps : list of BackwardStep, default=None
+    steps : sequence of BackwardStep, default=None
         The views of each step of the tape; made if None.
 
     Attributes
@@ -98,7 +123,7 @@ class BackwardRun:
         tape: Floats,
         inputs: Floats,
         tuning: Tuning = DEFAULT_TUNING,
-        steps: list[BackwardStep] | None = None,
+        steps: Sequence[BackwardStep] | None = None,
     ) -> None:
         n_steps, n_rows, width = inputs.shape
         n = tape.shape[1] // 6

@@ -34,7 +34,7 @@ chunk of steps. A second thread can compute it while the first goes on to earlie
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from itertools import repeat
@@ -46,6 +46,7 @@ from numpy.typing import NDArray
 from sklstm.nn.backpropagation import (
     BackwardRun,
     BackwardStep,
+    MadeWhenRead,
     PendingSums,
     local_derivatives,
 )
@@ -208,7 +209,7 @@ class RunBlocks(NamedTuple):
 class Chunk(NamedTuple):
     """Consecutive steps whose derivatives are computed together."""
 
-    steps: list[Step]
+    steps: Sequence[Step]
     gates: Floats  # (n_steps, 6, n_units, width)
     tape: Floats  # (n_steps, 6, n_units, width)
 
@@ -242,8 +243,6 @@ class LayerBuffers:
         How the batch is arranged in columns.
     runs : list of RunBlocks
         The arrays of each run of steps.
-    h : list of ndarray of shape (n_units, n_t)
-        Hidden state of each step.
     h_last, c_last : ndarray of shape (n_units, n_sequences)
         State after the last step; zero for a sequence without steps.
     backward_runs : list of BackwardRun
@@ -278,6 +277,7 @@ class LayerBuffers:
         self._gates = np.empty(n_steps * 6 * n_units * self.n_sequences, dtype)
         self.h_last = np.zeros((n_units, self.n_sequences), dtype)
         self.c_last = np.zeros((n_units, self.n_sequences), dtype)
+        self._keeps_steps = self.max_timesteps <= tuning.max_kept_steps
         # For each width, the views of all steps.
         self._steps: dict[int, list[Step]] = {}
         self._backward_steps: dict[int, list[BackwardStep]] = {}
@@ -311,17 +311,11 @@ class LayerBuffers:
         for run, blocks in zip(runs, self.runs, strict=True):
             steps = self._all_backward_steps(run.width)[run.start : run.stop]
             self.backward_runs.append(BackwardRun(blocks.tape, blocks.inputs, self.tuning, steps))
-        # h_t is where step t + 1 reads it, or beside that.
-        self.h = [step.h for blocks in self.runs for chunk in blocks.chunks for step in chunk.steps]
-        if self._dropped is None:
-            for before, run, blocks in zip(runs, runs[1:], self.runs[1:], strict=False):
-                self.h[run.start - first - 1] = blocks.h_before[:, : before.width]
 
     def _blocks_of(self, run: Run, *, is_last: bool) -> RunBlocks:
         """Return the arrays of a run, divided into chunks."""
         inputs, tape = self._blocks(self._inputs, run), self._blocks(self._tape, run)
-        steps = self._all_steps(run.width)[run.start : run.stop - 1]
-        steps.append(self._last_step(run, is_last=is_last))
+        steps = self._steps_of(run, is_last=is_last)
         gates, chunks, first = self._gates_of(run.width), [], run.start
         c_before = gates[first % len(gates), 5 * self.n_units :]
         while first < run.stop:
@@ -349,16 +343,30 @@ class LayerBuffers:
         n_steps = min(self.max_timesteps, len(self._gates) // (n_rows * width))
         return self._gates[: n_steps * n_rows * width].reshape(n_steps, n_rows, width)
 
+    def _steps_of(self, run: Run, *, is_last: bool) -> Sequence[Step]:
+        """Return the steps of a run."""
+        last = self._last_step(run, is_last=is_last)
+        if self._keeps_steps:
+            return [*self._all_steps(run.width)[run.start : run.stop - 1], last]
+
+        def step(place: int) -> Step:
+            return last if place == run.stop - 1 else self._step(place, run.width)
+
+        return MadeWhenRead(step, range(run.start, run.stop))
+
     def _all_steps(self, width: int) -> list[Step]:
         """Return the steps of a width, each as another one of that width follows it."""
         if width not in self._steps:
-            gates, steps = self._gates_of(width), []
-            for place in range(self.max_timesteps - 1):
-                h = self._block(self._inputs, place + 1, width)[self.n_inputs : -1]
-                c = gates[(place + 1) % len(gates), 5 * self.n_units :]
-                steps.append(self._make_step(place, width, c, h))
-            self._steps[width] = steps
+            places = range(self.max_timesteps - 1)
+            self._steps[width] = [self._step(place, width) for place in places]
         return self._steps[width]
+
+    def _step(self, place: int, width: int) -> Step:
+        """Return the step at a place, which another one of that width follows."""
+        gates = self._gates_of(width)
+        h = self._block(self._inputs, place + 1, width)[self.n_inputs : -1]
+        c = gates[(place + 1) % len(gates), 5 * self.n_units :]
+        return self._make_step(place, width, c, h)
 
     def _last_step(self, run: Run, *, is_last: bool) -> Step:
         """Return the last step of a run, which leaves the state in ``h_last`` and ``c_last``."""
@@ -377,10 +385,12 @@ class LayerBuffers:
         inputs, tape = (self._block(room, place, width) for room in (self._inputs, self._tape))
         return Step(inputs, gates[place % len(gates)], tape[2 * n : 4 * n], c, h, h_next)
 
-    def _all_backward_steps(self, width: int) -> list[BackwardStep]:
+    def _all_backward_steps(self, width: int) -> Sequence[BackwardStep]:
         """Return the steps of a width in the backward pass."""
+        blocks = self._blocks(self._tape, Run(0, self.max_timesteps, width))
+        if not self._keeps_steps:
+            return MadeWhenRead(lambda k: BackwardStep.of(blocks[k]), range(len(blocks)))
         if width not in self._backward_steps:
-            blocks = self._blocks(self._tape, Run(0, self.max_timesteps, width))
             self._backward_steps[width] = [BackwardStep.of(block) for block in blocks]
         return self._backward_steps[width]
 
@@ -429,8 +439,19 @@ class LayerBuffers:
             Receives zero in the steps of a run before a sequence starts; earlier columns are not
             written.
         """
-        for out_t, h_t in zip(out, self.h, strict=True):
-            out_t[:, : h_t.shape[1]] = h_t
+        first = self.max_timesteps - len(out)
+        n, runs = self.n_inputs, self.packing.runs
+        for k, (start, stop, width) in enumerate(runs):
+            if self._dropped is None:
+                # h_t is where step t + 1 reads it.
+                out[start : stop - 1, :, :width] = self.runs[k].inputs[1:, n:-1]
+            else:
+                run = Run(first + start, first + stop, width)
+                out[start:stop, :, :width] = self._blocks(self._dropped, run)
+            if k == len(runs) - 1:
+                out[stop - 1, :, :width] = self.h_last[:, :width]
+            elif self._dropped is None:
+                out[stop - 1, :, :width] = self.runs[k + 1].h_before[:, :width]
 
 
 class StateBuffers:

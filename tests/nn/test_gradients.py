@@ -402,6 +402,18 @@ def test_a_forward_pass_in_chunks_gives_the_same_bits(options, lengths, n_steps)
     assert_array_equal(gradient_in_chunks, gradient)
 
 
+@pytest.mark.parametrize("lengths", [[7] * 4, [9, 9, 4, 1, 0], [30, 21, 13, 5, 2]], ids=str)
+@pytest.mark.parametrize("options", [{}, EVERY_OPTION], ids=["plain", "every option"])
+@pytest.mark.parametrize("size", [10**9, 200])
+def test_views_of_steps_that_are_not_kept_give_the_same_bits(options, lengths, size):
+    """As for sequences of very many steps."""
+    problem = Problem.draw("squared_error", lengths, (4, 3), **options)
+    loss, gradient, _ = problem.backpropagate(Tuning(forward_chunk=size))
+    results = problem.backpropagate(Tuning(forward_chunk=size, max_kept_steps=3))
+    assert results[0] == loss
+    assert_array_equal(results[1], gradient)
+
+
 def test_a_backward_pass_with_a_second_thread_gives_the_same_bits():
     lengths = [9, 4, 9, 0, 7, 7, 2, 9, 5, 1]
     problem = Problem.draw("huber", lengths, (8, 6), **EVERY_OPTION).without_some_steps(0.2)
