@@ -12,6 +12,8 @@ EXAMPLES = ROOT / "examples"
 # What is replaced in examples that take long, and its replacement.
 SMALLER = {
     "plot_adding_problem.py": ("draw_sequences(5000,", "draw_sequences(500,"),
+    "plot_every_step.py": ("n_timesteps=240", "n_timesteps=120"),
+    "plot_known_ahead.py": ("24 * 7 * 52", "24 * 7 * 12"),
     "plot_train_on_series.py": ("draw_visitors(16,", "draw_visitors(8,"),
 }
 
