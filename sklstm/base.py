@@ -21,7 +21,6 @@ from sklstm.nn.linear import LinearStart
 from sklstm.nn.model import Model
 from sklstm.nn.prediction import State
 from sklstm.nn.sequences import Sequences
-from sklstm.nn.steps import EveryStep
 from sklstm.nn.threads import ThreadPool, call_with_pool
 from sklstm.nn.training import (
     Settings,
@@ -252,8 +251,7 @@ class BaseLSTM(
         """Train, and say what to do where that diverges."""
         target = self._scaled_target(model.output, samples.target, model.dtype)
         sequences, weights = samples.sequences, samples.weights
-        weighted = rows if isinstance(sequences, EveryStep) else rows[weights[rows] > 0]
-        stretches = self._stretches(sequences, weighted, settings.batch_size)
+        stretches = self._stretches(sequences, rows, weights, settings.batch_size)
         data = TrainingSet(sequences, rows, target, weights, model.recent, stretches)
         try:
             return train(model, state, data, validation, settings, pool, report, start)
@@ -276,14 +274,14 @@ class BaseLSTM(
         ``model`` is the model before training.
         """
         history, weights = result.state.history, samples.weights
-        if result.state.progress.epoch == 0:
+        # At least one: a constant target, which a constant predicts without error, is no reason.
+        if result.state.progress.epoch == 0 or history.loss <= factor:
             return []
         target = self._scaled_target(model.output, samples.target, model.dtype)
         loss = self._make_loss(model.output).value(target, np.zeros_like(target))
         constant = float(np.average(loss, weights=weights))
         W = model.network.penalized(model.parameters)
         penalty = self.alpha / (2 * float(weights.sum())) * float(np.vdot(W, W))
-        # At least one: a constant target, which a constant predicts without error, is no reason.
         if history.loss <= factor * (max(constant, 1) + penalty):
             return []
         return [

@@ -251,11 +251,20 @@ class Preparation(LSTMParameters):
             )
 
     def _stretches(
-        self, sequences: Sequences, rows: NDArray[np.intp], batch_size: float = np.inf
+        self,
+        sequences: Sequences,
+        rows: NDArray[np.intp],
+        weights: Floats | None = None,
+        batch_size: float = np.inf,
     ) -> Stretches | None:
-        """Return rows along their series, or None where each row is used by itself."""
+        """Return rows along their series, or None where each row is used by itself.
+
+        With ``weights``, of all rows, those without weight are left out.
+        """
         if self.train_on != "series" or not isinstance(sequences, WindowSequences):
             return None
+        if weights is not None:
+            rows = rows[weights[rows] > 0]
         return Stretches(sequences, rows, stretch_length(sequences.n_timesteps, batch_size))
 
     def _split(

@@ -157,12 +157,8 @@ def forward(W: Floats, summary: Floats, W_skip: Floats, recent: Floats | None) -
     ndarray of shape (n_outputs, n_sequences)
         The raw outputs.
     """
-    # raw = W h + b
-    raw = W[:, :-1] @ summary + W[:, -1:]  # (n_outputs, n_sequences)
-    if recent is not None:
-        # raw += W_skip z
-        raw += W_skip @ recent
-    return raw
+    # raw = W h + b + W_skip z
+    return _with_bias_and_linear_part(W[:, :-1] @ summary, W, W_skip, recent)
 
 
 def backward(
@@ -191,9 +187,7 @@ def backward(
     """
     # dW = d_raw h^T;  db = sum over sequences of d_raw;  dW_skip = d_raw z^T
     dW[:, :-1] += d_raw @ summary.T
-    dW[:, -1] += d_raw.sum(axis=1)
-    if recent is not None:
-        dW_skip += d_raw @ recent.T
+    _backward_of_bias_and_linear_part(d_raw, recent, dW, dW_skip)
     # dh = W^T d_raw
     return W[:, :-1].T @ d_raw
 
@@ -228,10 +222,7 @@ def forward_at(
         is_real = steps >= 0  # before the first step, the hidden state is zero
         raw = np.zeros((len(W), len(steps)), h.dtype)
         raw[:, is_real] = outputs[steps[is_real], :, columns[is_real]].T
-    raw = raw + W[:, -1:]
-    if recent is not None:
-        raw += W_skip @ recent
-    return raw
+    return _with_bias_and_linear_part(raw, W, W_skip, recent)
 
 
 def backward_at(
@@ -262,10 +253,26 @@ def backward_at(
     d_outputs = np.zeros((len(h), len(W), h.shape[2]), h.dtype)
     _add_at(d_outputs, places, d_raw)
     dW[:, :-1] += np.matmul(d_outputs, h.transpose(0, 2, 1)).sum(axis=0)
+    _backward_of_bias_and_linear_part(d_raw, recent, dW, dW_skip)
+    return np.matmul(W[:, :-1].T, d_outputs)
+
+
+def _with_bias_and_linear_part(
+    products: Floats, W: Floats, W_skip: Floats, recent: Floats | None
+) -> Floats:
+    """Add the rest of the raw outputs to the products of weights and hidden states."""
+    raw = products + W[:, -1:]
+    if recent is not None:
+        raw += W_skip @ recent
+    return raw
+
+
+def _backward_of_bias_and_linear_part(
+    d_raw: Floats, recent: Floats | None, dW: Floats, dW_skip: Floats
+) -> None:
     dW[:, -1] += d_raw.sum(axis=1)
     if recent is not None:
         dW_skip += d_raw @ recent.T
-    return np.matmul(W[:, :-1].T, d_outputs)
 
 
 def _add_at(total: Floats, places: Places, values: Floats) -> None:

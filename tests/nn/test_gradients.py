@@ -12,37 +12,15 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from support import reference_lstm as reference
 from support.gradcheck import assert_gradient, complex_step, finite_differences
+from support.losses import LOSSES
 from threadpoolctl import threadpool_limits
 
-from sklstm.nn import (
-    AbsoluteError,
-    Adam,
-    BinaryCrossEntropy,
-    CategoricalCrossEntropy,
-    Huber,
-    MultiPinballLoss,
-    PinballLoss,
-    Poisson,
-    SquaredError,
-)
+from sklstm.nn import Adam
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.sequences import DenseSequences, RaggedSequences
 from sklstm.nn.threads import ThreadPool
 from sklstm.nn.training import Settings, Trainer, TrainingSet
 from sklstm.nn.tuning import DEFAULT_TUNING, Tuning
-
-# Each loss and its counterpart in the reference.
-LOSSES = {
-    "squared_error": (SquaredError(), reference.squared_error),
-    "absolute_error": (AbsoluteError(), reference.absolute_error),
-    "huber": (Huber(), reference.huber),
-    "quantile": (PinballLoss(0.3), reference.pinball(0.3)),
-    "quantiles": (MultiPinballLoss((0.2, 0.7)), reference.multi_pinball((0.2, 0.7))),
-    "poisson": (Poisson(), reference.poisson),
-    "categorical": (CategoricalCrossEntropy(), reference.categorical_cross_entropy),
-    "binary": (BinaryCrossEntropy(), reference.binary_cross_entropy),
-}
-
 
 # All options of a network at once.
 EVERY_OPTION = {"bidirectional": True, "dropout": 0.3, "recurrent_dropout": 0.4}

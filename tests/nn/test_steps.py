@@ -7,33 +7,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from support import reference_lstm as reference
 from support.gradcheck import assert_gradient, complex_step
+from support.losses import LOSSES
 
-from sklstm.nn import (
-    AbsoluteError,
-    BinaryCrossEntropy,
-    CategoricalCrossEntropy,
-    Huber,
-    MultiPinballLoss,
-    PinballLoss,
-    Poisson,
-    SquaredError,
-)
 from sklstm.nn.network import Masks, Network, Workspace
 from sklstm.nn.recent import RecentSteps
 from sklstm.nn.sequences import DenseSequences, RaggedSequences, WindowSequences
 from sklstm.nn.steps import EveryStep
 from sklstm.nn.windows import Windows
-
-LOSSES = {
-    "squared_error": (SquaredError(), reference.squared_error),
-    "absolute_error": (AbsoluteError(), reference.absolute_error),
-    "huber": (Huber(), reference.huber),
-    "quantile": (PinballLoss(0.3), reference.pinball(0.3)),
-    "quantiles": (MultiPinballLoss((0.2, 0.7)), reference.multi_pinball((0.2, 0.7))),
-    "poisson": (Poisson(), reference.poisson),
-    "categorical": (CategoricalCrossEntropy(), reference.categorical_cross_entropy),
-    "binary": (BinaryCrossEntropy(), reference.binary_cross_entropy),
-}
 
 
 def with_missing(values, rng, fraction=0.3):
