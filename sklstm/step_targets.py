@@ -86,12 +86,20 @@ def suggesting_return_sequences(sequences: Sequences, y: Any) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        if isinstance(sequences, EveryStep) or not _has_form_of(y, sequences.lengths):
+        if isinstance(sequences, EveryStep):
             raise
-        raise ValueError(
-            "y has an entry for each time step of X. To predict one for each time step, set "
-            f"return_sequences=True. Without it: {error}"
-        ) from error
+        if _has_form_of(y, sequences.lengths):
+            raise ValueError(
+                "y has an entry for each time step of X. To predict one for each time step, set "
+                f"return_sequences=True. Without it: {error}"
+            ) from error
+        if _has_different_lengths(y):
+            raise ValueError(
+                "y holds lists or arrays of different lengths. For a target at each time step, set "
+                "return_sequences=True and give y[i] as many entries as X[i] has time steps. "
+                "Without it, y is of shape (n_samples,) or (n_samples, n_outputs)."
+            ) from error
+        raise
 
 
 def _by_step(values: Any, lengths: NDArray[np.intp], name: str, more: str) -> NDArray[Any]:
@@ -170,6 +178,12 @@ def _has_form_of(y: Any, lengths: NDArray[np.intp]) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _has_different_lengths(y: Any) -> bool:
+    """Return whether y holds lists or arrays that do not have the same number of entries."""
+    parts = _elements(y) or []
+    return len({np.shape(part)[:1] for part in parts}) > 1
 
 
 def _wrong_form(

@@ -601,6 +601,16 @@ def test_targets_of_steps_without_the_parameter_are_refused_and_it_is_named(cls,
 
 
 @both
+def test_lists_of_other_lengths_than_those_of_x_are_refused_and_the_parameter_is_named(cls):
+    X = sequences("dense")
+    y = [steps[: k % 4 + 1] for k, steps in enumerate(step_target(cls, X))]
+    model = quick(cls).set_params(return_sequences=False)
+    message = "different lengths. For a target at each time step, set return_sequences=True and"
+    with Unchanged(model, X, y), pytest.raises(ValueError, match=message):
+        model.fit(X, y)
+
+
+@both
 @pytest.mark.parametrize(
     ("change", "message"),
     [
