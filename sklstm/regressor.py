@@ -16,7 +16,6 @@ from sklearn.metrics import d2_pinball_score, d2_tweedie_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import column_or_1d
 
-from sklstm._docstrings import with_shared_parts
 from sklstm.base import BaseLSTM
 from sklstm.nn.cell import Floats
 from sklstm.nn.linear import Gram, LinearStart, Ridge, weights_of_complete, with_ridge
@@ -57,9 +56,16 @@ _LEAST_RESIDUAL = 1e-6
 _IQR_OF_NORMAL = 1.349
 
 
-@with_shared_parts
 class LSTMRegressor(RegressorMixin, BaseLSTM):
-    """An LSTM network for regression.
+    """LSTM network that predicts numbers from sequences: regression and forecasting.
+
+    >>> import numpy as np
+    >>> from sklstm import LSTMRegressor
+    >>> X = np.random.default_rng(0).normal(size=(200, 10, 2))  # samples, time steps, features
+    >>> y = X.sum(axis=(1, 2))
+    >>> model = LSTMRegressor(random_state=0).fit(X[:150], y[:150])
+    >>> model.predict(X[150:]).shape
+    (50,)
 
     Stacked LSTM layers read a sequence; a dense head predicts one or several numbers from the last
     hidden state. Beside the LSTM, a linear part reads the last time steps directly. It starts as a
@@ -68,79 +74,197 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     Parameters
     ----------
-    %(architecture)
+    hidden_layer_sizes : int or tuple of int, default=(32,)
+        Units of each LSTM layer. Each layer reads the hidden states of the layer below; the dense
+        head reads those of the last layer, see ``pooling``.
+    bidirectional : bool, default=False
+        Make each layer a pair of LSTMs. The second one reads the sequence from its last step to its
+        first, and the layer above reads the hidden states of both. ``hidden_layer_sizes`` counts
+        the units of each LSTM.
+    return_sequences : bool, default=False
+        Predict a target for each time step, and not one for each sequence. y is then of shape
+        (n_samples, n_timesteps) or (n_samples, n_timesteps, n_outputs); for sequences of different
+        lengths it is a list of arrays of shape (n_timesteps_i,) or (n_timesteps_i, n_outputs).
+        Predictions have the same form. A step whose target is NaN, or None, is not labelled: it
+        counts neither in training nor in a score, and nor does a step that is missing in X.
+        ``sample_weight`` may hold a weight for each step. The loss and the scores are means over
+        the labelled steps. The output of a step depends on no later step, unless ``bidirectional``.
     pooling : {"auto", "last", "mean", "max"} or tuple of these, default="auto"
         What the head reads of the hidden states of the last layer: the last one, their mean or
-        their maximum over the steps that are not missing, or several of these side by side, such
-        as ``("last", "mean", "max")``. "auto" is "last".
+        their maximum over the steps that are not missing, or several of these side by side, such as
+        ``("last", "mean", "max")``. "auto" is "last".
     linear_skip : int or "auto", default="auto"
         Number of time steps of the linear part [4]_, counted from the end of a sequence; 0 for
         none. "auto" is all steps of the samples of the first fit, as long as there are at most 512
-        columns and twice as many samples as columns; 0 below 32 samples. With
-        ``return_sequences`` it is the last sixth of the steps up to each step, and each labelled
-        step is a sample. A weight of 2 counts as
-        two samples, so weights that sum to 1 leave no linear part: scale them to a mean of 1. A
-        step that is missing or absent counts as the mean of the training samples; up to a sixth of
-        the samples, such as the first rows of a series, are left out of the ridge for that reason.
-        For all losses
-        but "poisson" the linear part is a ridge regression on the training samples, whose penalty
-        minimises generalised cross-validation; for other losses than the squared error its
-        intercept is moved to fit the loss. It is not trained further. Without a validation set the
-        LSTM learns what the ridge leaves over. With one, see ``early_stopping``. For "poisson" the
-        linear part starts at zero and is trained with a third of the learning rate.
-    %(train_on)
+        columns and twice as many samples as columns; 0 below 32 samples. With ``return_sequences``
+        it is the last sixth of the steps up to each step, and each labelled step is a sample. A
+        weight of 2 counts as two samples, so weights that sum to 1 leave no linear part: scale them
+        to a mean of 1. A step that is missing or absent counts as the mean of the training samples;
+        up to a sixth of the samples, such as the first rows of a series, are left out of the ridge
+        for that reason. For all losses but "poisson" the linear part is a ridge regression on the
+        training samples, whose penalty minimises generalised cross-validation; for other losses
+        than the squared error its intercept is moved to fit the loss. It is not trained further.
+        Without a validation set the LSTM learns what the ridge leaves over. With one, see
+        ``early_stopping``. For "poisson" the linear part starts at zero and is trained with a third
+        of the learning rate.
+    train_on : {"windows", "series"}, default="windows"
+        What training goes through. "windows": each sample is a sequence of its own. "series": where
+        X holds the windows that :class:`SlidingWindow` makes, training goes through stretches of
+        the series under them. A stretch has about half as many consecutive rows as a window has
+        steps. Before its first row comes a lead-in of a window without targets; then each row has a
+        target. So an epoch computes a time step about three times, and not once for every window
+        that holds it: for window_size steps and long series it is cheaper by a factor of
+        window_size / 6 or more. Each row is a target once an epoch. Where the series is cut is
+        drawn anew for each epoch. Rows that do not follow each other, such as those of different
+        series, are in different stretches. Predictions are those of windows. The scores of
+        ``early_stopping`` in ``validation_scores_`` are along stretches too; what is kept in the
+        end is scored on windows. Needs ``bidirectional=False`` and ``pooling="last"`` or "auto",
+        since otherwise the output for a row would depend on its stretch.
+    dropout : float, default=0.0
+        Fraction of the hidden states that training drops on their way to the layer above and to the
+        head. It is drawn for each sequence of each batch and is the same at all steps of the
+        sequence [3]_; with ``train_on="series"``, of the stretch.
+    recurrent_dropout : float, default=0.0
+        The same for the hidden states on their way to the next step of the layer itself.
     loss : {"squared_error", "absolute_error", "huber", "poisson", "quantile"}, \
             default="squared_error"
         The loss. "squared_error" is half the squared error; the prediction is the mean.
         "absolute_error" predicts the median and is robust to outliers. "huber" is half the squared
         error up to an error of one, in standardised units with ``normalize_y``, and linear beyond.
-        "poisson" is half the Poisson deviance, for counts: the prediction is the exponential of
-        the head's output, and y must not be negative. "quantile" is the pinball loss of
-        ``quantile``.
+        "poisson" is half the Poisson deviance, for counts: the prediction is the exponential of the
+        head's output, and y must not be negative. "quantile" is the pinball loss of ``quantile``.
     quantile : float, list of float or None, default=None
-        The fraction of targets that should lie below the prediction. Needed by
-        ``loss="quantile"`` and accepted by no other loss. A list in increasing order, such as
-        ``[0.1, 0.5, 0.9]``: one network predicts all of these quantiles of a single target, in a
-        column each. The head gives one of them, and steps to the others that are not negative, so
-        that no quantile lies above the next one [6]_. The loss and the score are means over the
-        quantiles.
+        The fraction of targets that should lie below the prediction. Needed by ``loss="quantile"``
+        and accepted by no other loss. A list in increasing order, such as ``[0.1, 0.5, 0.9]``: one
+        network predicts all of these quantiles of a single target, in a column each. The head gives
+        one of them, and steps to the others that are not negative, so that no quantile lies above
+        the next one [6]_. The loss and the score are means over the quantiles.
     normalize_y : bool, default=True
-        Standardise the target inside; predictions come back in its units. The squared error
-        uses the mean and the standard deviation; "absolute_error", "huber" and "quantile" use the
-        median and the interquartile range / 1.349, which are robust to outliers; "poisson" divides
-        by the mean and does not shift.
-    %(optimization)
+        Standardise the target inside; predictions come back in its units. The squared error uses
+        the mean and the standard deviation; "absolute_error", "huber" and "quantile" use the median
+        and the interquartile range / 1.349, which are robust to outliers; "poisson" divides by the
+        mean and does not shift.
+    alpha : float, default=1e-4
+        Strength of the L2 penalty ``alpha * |W|^2 / (2 * n_samples)`` on all weights except biases.
+    batch_size : int or "auto", default="auto"
+        Samples per update; "auto" is a power of two of about an eighth of the samples, at least 8
+        and at most 32; up to 32 samples are one batch. With ``train_on="series"`` it is a sixteenth
+        of the samples, at least four and at most eight times the number of time steps in a window,
+        and at least 64.
+    learning_rate : {"constant", "adaptive", "cosine"}, default="constant"
+        How the step size changes from epoch to epoch. "constant": not at all. "adaptive": it is
+        divided by five whenever training would otherwise have converged, see ``tol``, until it is
+        below 1e-6. "cosine": it falls along half a cosine from ``learning_rate_init`` towards zero
+        over ``max_iter`` epochs; ``partial_fit`` then restarts it.
+    learning_rate_init : float, default=0.01
+        Initial step size of Adam.
+    max_iter : int, default=200
+        Maximum number of epochs. An epoch goes through all samples once.
+    shuffle : bool, default=True
+        Whether to draw a random order of the samples for each epoch. The time steps within a sample
+        always keep their order.
+    max_grad_norm : float or None, default=1.0
+        A gradient with a larger Euclidean norm is scaled down to this norm; None switches clipping
+        off.
+    tol : float, default=1e-4
+        Training has converged when the loss, or the validation score with ``early_stopping``, has
+        not improved by ``tol`` for more than ``n_iter_no_change`` consecutive epochs. For the loss,
+        as many epochs as make 30 updates count as one, so that small sets are not given up too
+        early.
+    n_iter_no_change : int, default=10
+        See ``tol``; with ``np.inf``, training runs for all of ``max_iter``.
     early_stopping : bool or "auto", default="auto"
         Set part of the samples aside, stop when the score on them no longer improves, and keep the
-        weights of the best epoch. What is scored and kept is the moving average of the weights
-        over the updates [5]_. With a linear part, the LSTM learns what half of the ridge leaves
-        over, and the samples set aside decide which fraction of the trained network is mixed with
-        the whole ridge, which is fitted again to all samples: where the LSTM does not help, the
-        ridge remains. "auto" is on from 32 samples on and with ``X_val``, and off in
-        ``partial_fit``. The score is D^2, the fraction of the loss that is explained:
-        R^2 for the squared error, :func:`~sklearn.metrics.d2_absolute_error_score` for the
-        absolute error and "huber", :func:`~sklearn.metrics.d2_tweedie_score` for "poisson",
+        weights of the best epoch. What is scored and kept is the moving average of the weights over
+        the updates [5]_. With a linear part, the LSTM learns what half of the ridge leaves over,
+        and the samples set aside decide which fraction of the trained network is mixed with the
+        whole ridge, which is fitted again to all samples: where the LSTM does not help, the ridge
+        remains. "auto" is on from 32 samples on and with ``X_val``, and off in ``partial_fit``. The
+        score is D^2, the fraction of the loss that is explained: R^2 for the squared error,
+        :func:`~sklearn.metrics.d2_absolute_error_score` for the absolute error and "huber",
+        :func:`~sklearn.metrics.d2_tweedie_score` for "poisson",
         :func:`~sklearn.metrics.d2_pinball_score` for "quantile", averaged over the quantiles.
     validation_fraction : float, default=0.1
         The fraction set aside with ``early_stopping``.
     validation_split : {"last", "random"}, default="last"
         Which samples are set aside: the last ones, which is right for windows of a series, or
         random ones.
-    %(validation_gap)
-    %(rest)
+    validation_gap : int, default=0
+        Number of samples between the training part and the validation part that are left out with
+        ``validation_split="last"``. A target that reaches h rows beyond its window needs h - 1.
+    beta_1 : float, default=0.9
+        Decay rate of Adam's running mean of the gradient.
+    beta_2 : float, default=0.999
+        Decay rate of Adam's running mean of the squared gradient.
+    epsilon : float, default=1e-8
+        Added to the denominator in Adam.
+    timesteps : int or None, default=None
+        How to read a 2-D X. None: each column is a time step of a single feature. An int: each row
+        holds that many time steps, one after the other, of ``n_columns / timesteps`` features.
+    dtype : {"float32", "float64"} or None, default=None
+        Precision of weights and computation. None: float32 if X is float32, else float64.
+    random_state : int, RandomState instance or None, default=None
+        Determines initial weights, the order of samples, dropout and a random validation split. The
+        same int gives the same bits.
+    verbose : bool, default=False
+        Print a line for each epoch.
+    warm_start : bool, default=False
+        Let ``fit`` continue from the weights and the optimizer's state of the last fit, with the
+        precision and the scale of y that were chosen then.
 
     Attributes
     ----------
-    %(n_features)
+    n_features_in_ : int
+        Columns of a 2-D X; features per time step of a 3-D X or of a list.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, where X has names that are all strings.
+    n_outputs_ : int
+        Outputs of the head.
+    n_layers_ : int
+        Number of layers, including the input and the head.
+    n_parameters_ : int
+        Total number of weights and biases.
     out_activation_ : str
         The function from the head's output to predictions: "identity", or "exponential" for
         ``loss="poisson"``, or "ordered" for several quantiles.
-    %(fitted)
+    coefs_ : list of ndarray
+        Weights: for each LSTM layer in turn W_x, (4 * n_units, n_inputs), and W_h, (4 * n_units,
+        n_units), with rows in the gate order i, f, g, o, as :func:`sklstm.nn.lstm` takes them; then
+        those of the head, (n_outputs, n_units), or a multiple of n_units with several poolings.
+        With ``bidirectional``, the two of the backward direction follow those of the forward
+        direction.
+    intercepts_ : list of ndarray
+        Biases: of each LSTM, (4 * n_units,), then of the head, (n_outputs,).
+    n_iter_ : int
+        Number of epochs of training.
+    t_ : int
+        Number of samples seen by training, each counted once an epoch.
+    skip_coef_ : ndarray of shape (n_outputs, n_steps, n_features), or None
+        Weights of the linear part, the oldest step first. The head's output is ``W @ h + b +
+        sum(skip_coef_ * z)``, where z are the last ``n_steps`` time steps, standardised with
+        ``skip_mean_`` and ``skip_scale_``. None without a linear part.
+    skip_mean_ : ndarray of shape (n_features,), or None
+        Mean of each feature in the training samples.
+    skip_scale_ : ndarray of shape (n_features,), or None
+        Standard deviation of each feature in the training samples.
+    loss_ : float
+        The last entry of ``loss_curve_``.
     loss_curve_ : list of float
         For each epoch the mean over samples of the loss, for "squared_error" (y - y_pred)^2 / 2,
-        averaged over outputs, in standardised units with ``normalize_y``, plus the penalty; each
-        is computed before the update that it is part of.
-    %(curves)
+        averaged over outputs, in standardised units with ``normalize_y``, plus the penalty; each is
+        computed before the update that it is part of.
+    learning_rate_curve_ : list of float
+        Learning rate of each epoch.
+    best_loss_ : float or None
+        The least loss; None with ``early_stopping``.
+    validation_scores_ : list of float or None
+        Validation score after each epoch, with ``early_stopping``; NaN for epochs of an earlier fit
+        without it.
+    best_validation_score_ : float or None
+        The best score of the last call of ``fit``.
+    best_iter_ : int or None
+        The epoch with the best score, counted from 1, whose weights are kept; 0 where the state
+        before the first epoch is kept.
 
     See Also
     --------
@@ -149,11 +273,28 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
 
     Notes
     -----
-    %(notes)
+    X may be an array of shape (n_samples, n_timesteps, n_features); a 2-D array or data frame, see
+    ``timesteps``; or a list of arrays of shape (n_timesteps_i, n_features), where lengths differ. A
+    time step that is NaN in all features is missing: it is skipped, and the hidden state passes
+    through unchanged. X is never copied whole.
+
+    ``loss_curve_``, ``learning_rate_curve_`` and ``validation_scores_`` hold all epochs of the last
+    call of ``fit`` or ``partial_fit`` and the last 10,000 epochs before it. So neither the time of
+    a call of ``partial_fit`` nor the size of a pickle grows without end. ``n_iter_``, ``t_`` and
+    ``best_loss_`` count all epochs.
 
     References
     ----------
-    %(references)
+    .. [1] S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8),
+       1997.
+    .. [2] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization",
+       ICLR 2015.
+    .. [3] Y. Gal and Z. Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
+       Neural Networks", NeurIPS 2016.
+    .. [4] G. Lai, W.-C. Chang, Y. Yang and H. Liu, "Modeling Long- and Short-Term Temporal Patterns
+       with Deep Neural Networks", SIGIR 2018.
+    .. [5] B. T. Polyak and A. B. Juditsky, "Acceleration of Stochastic Approximation by Averaging",
+       SIAM Journal on Control and Optimization 30(4), 1992.
     .. [6] Y. Park, D. Maddix, F.-X. Aubet, K. Kan, J. Gasthaus and Y. Wang, "Learning Quantile
        Functions without Quantile Crossing for Distribution-free Time Series Forecasting", AISTATS
        2022.

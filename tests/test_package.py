@@ -1,5 +1,6 @@
 """The package: lazy imports, public names, the oldest supported versions, the wheel."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -68,6 +69,27 @@ def test_the_oldest_supported_versions_are_tested():
     tested = (ROOT / "tests" / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
     for requirement in project["dependencies"]:
         assert requirement.replace(">=", "==") + ".0" in tested
+
+
+def documented(estimator):
+    """Return the parts of a class docstring by name: parameters, attributes, notes, references."""
+    doc = inspect.getdoc(estimator)
+    parts = re.findall(r"^(\w+(?= : )|\.\. \[\d\])(.*(?:\n .*)*)", doc, re.MULTILINE)
+    notes = re.search(r"^Notes\n-----\n((?:.*\n)+?)\nReferences\n", doc, re.MULTILINE)
+    return {**dict(parts), "Notes": notes[1]}
+
+
+@pytest.mark.skipif(sys.flags.optimize > 1, reason="python -OO drops docstrings")
+def test_the_estimators_document_what_they_share_in_the_same_words():
+    # It is written out in both, since editors show docstrings without running any code.
+    regressor, classifier = documented(sklstm.LSTMRegressor), documented(sklstm.LSTMClassifier)
+    assert {*inspect.signature(sklstm.LSTMRegressor).parameters} <= {*regressor}
+    shared = {*regressor} & {*classifier}
+    assert {"alpha", "coefs_", ".. [5]", "Notes"} <= shared
+    assert {name for name in shared if regressor[name] != classifier[name]} == {
+        *("pooling", "linear_skip", "early_stopping", "validation_split"),
+        *("out_activation_", "loss_curve_"),
+    }
 
 
 @pytest.mark.slow
