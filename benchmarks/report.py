@@ -28,7 +28,7 @@ def tables(results):
         yield (
             "means",
             [
-                "",
+                "task",
                 "geometric mean of torch / sklstm",
                 "shapes on which sklstm is faster",
                 *["geometric mean of onnxruntime / sklstm"] * has_onnxruntime,

@@ -54,7 +54,7 @@ html_title = f"sklstm {release}"
 html_theme_options = {
     "header_links_before_dropdown": 7,  # all of them
     "navigation_with_keys": False,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": ["page-toc", "sg_download_links"],  # the latter in the gallery
     "show_nav_level": 2,
 }
 # Pages that are no part of a section have nothing to show in the left sidebar.

@@ -88,7 +88,7 @@ number = np.repeat(np.arange(len(X)), X.shape[1])
 rows = np.column_stack([number, X.reshape(-1, 2)])  # the recording, and the signal
 windows = SlidingWindow(24, group_column=0).fit_transform(rows)
 of_rows = y.ravel()
-is_labelled = np.flatnonzero(labelled.ravel() != None)  # noqa: E711
+is_labelled = np.flatnonzero(np.not_equal(labelled.ravel(), None))
 used, new = is_labelled[::4], slice(n_rows, None)
 
 start = time.perf_counter()

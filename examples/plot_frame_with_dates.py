@@ -9,6 +9,8 @@ later one row arrives each day. This page follows the windows through all of it,
 The series is a synthetic daily temperature of two years.
 """
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -78,7 +80,7 @@ print(model.predict(test[5:8]).round(1), "after five days without a row")
 try:
     model.predict(train[100:120])
 except ValueError as error:
-    print(error)
+    print(textwrap.fill(str(error), 90))
 
 # %%
 # Live: one row a day
