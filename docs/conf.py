@@ -29,6 +29,7 @@ exclude_patterns = ["_build"]
 nitpicky = True  # a name that leads nowhere is a warning, and so an error
 html_math_renderer = "pictures"
 
+smartquotes = False  # values of parameters stay as one types them
 autodoc_typehints = "none"  # the docstrings say more
 autodoc_member_order = "groupwise"
 numpydoc_class_members_toctree = False  # methods are on the page of their class

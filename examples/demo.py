@@ -1,4 +1,4 @@
-"""What the defaults can do: forecast three series, and hear an order that a row of lags hides.
+"""What the defaults can do: forecast three series, and see an order that a row of lags hides.
 
 Run it with ``make demo``, or with ``python examples/demo.py`` where sklstm and matplotlib are
 installed. It takes about half a minute and writes a picture to the folder demo-output. No

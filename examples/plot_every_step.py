@@ -130,6 +130,6 @@ below.legend(
 plt.show()
 
 # %%
-# What to try next: give the recordings as a list where their lengths differ; give ``sample_weight``
+# Try next: give the recordings as a list where their lengths differ; give ``sample_weight``
 # a weight for each step, to count rare activities more; or let ``predict_step`` of the model in one
 # direction label a recording while it runs.

@@ -86,4 +86,6 @@ for ax, (train_on, name) in zip(axes, names.items(), strict=True):
 plt.show()
 
 # %%
-# :ref:`train_on` in the user guide says when to choose it, with error and time on real series.
+# Try next: ``column_lags`` with the day of the week, in
+# :ref:`sphx_glr_gallery_plot_known_ahead.py`, or :ref:`train_on` in the user guide, which says when
+# to choose it, with error and time on real series.

@@ -8,7 +8,9 @@ from sklstm.interop import from_keras, to_keras
 X, y = load_airline(return_X_y=True)
 windows = np.lib.stride_tricks.sliding_window_view(y[:-1], 12)[:, :, np.newaxis] / 300
 target = y[12:]
-model = LSTMRegressor((16, 8), early_stopping=True, random_state=0).fit(windows, target)
+# The network below has no linear part.
+model = LSTMRegressor((16, 8), linear_skip=0, early_stopping=True, random_state=0)
+model.fit(windows, target)
 
 network = keras.Sequential(
     [

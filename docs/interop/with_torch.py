@@ -7,8 +7,14 @@ from sklstm.interop import from_torch, to_torch
 rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 20, 3))
 y = np.array(["left", "none", "right"])[np.digitize(X.sum(axis=(1, 2)), [-4, 4])]
-model = LSTMClassifier(16, bidirectional=True, max_iter=30, n_iter_no_change=3, random_state=0)
-model.fit(X, y)
+model = LSTMClassifier(
+    16,
+    bidirectional=True,
+    pooling="last",  # the head of the network below reads no other states
+    max_iter=30,
+    n_iter_no_change=3,
+    random_state=0,
+).fit(X, y)
 
 
 class Network(torch.nn.Module):

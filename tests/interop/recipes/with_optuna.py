@@ -20,7 +20,7 @@ def objective(trial):
     candidate = clone(model).set_params(
         slidingwindow__window_size=trial.suggest_int("window_size", 6, 36),
         lstmregressor__hidden_layer_sizes=trial.suggest_categorical("units", [8, 16, 32]),
-        lstmregressor__learning_rate_init=trial.suggest_float("rate", 1e-3, 3e-2, log=True),
+        lstmregressor__learning_rate_init=trial.suggest_float("rate", 3e-3, 3e-2, log=True),
     )
     folds = TimeSeriesSplit(n_splits=2, test_size=50)
     return cross_val_score(candidate, X_train, y_train, cv=folds).mean()
