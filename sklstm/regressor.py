@@ -99,11 +99,13 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         columns and twice as many samples as columns; 0 below 32 samples. With ``return_sequences``
         it is the last sixth of the steps up to each step, and each labelled step is a sample. A
         weight of 2 counts as two samples, so weights that sum to 1 leave no linear part: scale them
-        to a mean of 1. A step that is missing or absent counts as the mean of the training samples;
-        up to a sixth of the samples, such as the first rows of a series, are left out of the ridge
-        for that reason. For all losses but "poisson" the linear part is a ridge regression on the
-        training samples, whose penalty minimises generalised cross-validation; for other losses
-        than the squared error its intercept is moved to fit the loss. It is not trained further.
+        to a mean of 1. A step that is missing or absent counts as the mean of the training samples.
+        Samples with such steps are left out of the ridge if they are no more than a sixth of all.
+        If they are more, and X holds windows made by :class:`SlidingWindow`, the ridge learns from
+        the first row of a series in place of steps before it. For all losses but "poisson" the
+        linear part is a ridge regression on the training samples, whose penalty minimises
+        generalised cross-validation; for other losses than the squared error its intercept is moved
+        to fit the loss. It is not trained further.
         Without a validation set the LSTM learns what the ridge leaves over. With one, see
         ``early_stopping``. For "poisson" the linear part starts at zero and is trained with a third
         of the learning rate.
@@ -617,6 +619,9 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
             return model, None
         sequences, recent = samples.sequences, model.recent
         weights = weights_of_complete(sequences, rows, samples.weights, recent.n_steps)
+        # Where all windows count, the mean in place of steps before a series would bend the ridge:
+        # of a series with a trend, it is far from the first rows.
+        sequences = sequences.from_first_rows()
         target = model.output.encode(samples.target.astype(np.float64))
         n_targets = samples.target.shape[1]
         target = target[:, :n_targets]  # several quantiles have the same target

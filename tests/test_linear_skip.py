@@ -21,9 +21,10 @@ from support.data import (
     quick,
 )
 
-from sklstm import LSTMClassifier, LSTMRegressor, runtime
+from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow, runtime
 from sklstm.interop import to_onnx
 from sklstm.nn.linear import _N_DOUBTS
+from sklstm.nn.sequences import WindowSequences
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -35,15 +36,19 @@ FROZEN = {"learning_rate_init": 1e-12, "max_iter": 1, "early_stopping": False, "
 
 
 class FlatRidge:
-    """A ridge on the last steps of sequences, its penalty by generalised cross-validation."""
+    """A ridge on the last steps of sequences, its penalty by generalised cross-validation.
 
-    def __init__(self, n_steps, X, y, weights=None):
+    The steps are standardised like those of ``like``, without weights; by default as those of X.
+    """
+
+    def __init__(self, n_steps, X, y, weights=None, like=None):
         y = np.asarray(y, float).reshape(len(X), -1)
         self.weights = np.ones(len(X)) if weights is None else np.asarray(weights, float)
         self.n_steps = n_steps
-        steps = self.steps(X)
+        steps = self.steps(X if like is None else like)
         is_real = ~np.isnan(steps[:, :, 0])
-        real, counts = steps[is_real], (is_real * self.weights[:, np.newaxis])[is_real]
+        of_steps = self.weights if like is None else np.ones(len(X))
+        real, counts = steps[is_real], (is_real * of_steps[:, np.newaxis])[is_real]
         self.mean = np.average(real, axis=0, weights=counts)
         self.scale = np.sqrt(np.average((real - self.mean) ** 2, axis=0, weights=counts))
         self.scale[self.scale < 1e-12 * (1 + np.abs(self.mean))] = 1
@@ -104,6 +109,46 @@ def test_before_the_lstm_learns_predictions_are_those_of_a_ridge(form, linear_sk
     assert_allclose(model.predict(new), ridge.predict(new)[:, 0], rtol=1e-7)
     assert_allclose(model.skip_mean_, ridge.mean, rtol=1e-10)
     assert_allclose(model.skip_scale_, ridge.scale, rtol=1e-10)
+
+
+@pytest.mark.parametrize("window", [{"window_size": 20}, {"window_size": 10, "sampling_rate": 2}])
+@pytest.mark.parametrize("lag", [0, 1])
+@pytest.mark.parametrize("n_rows", [50, 300])
+def test_windows_before_a_series_do_not_bend_the_ridge(n_rows, lag, window):
+    """Few of them are left out; of more, the first row of the series stands for the padding."""
+    rng = np.random.default_rng(0)
+    series = np.cumsum(1 + rng.normal(size=(n_rows, 2)), axis=0)
+    y = series[:, 0] + 0.5 * series[:, 1] + rng.normal(size=n_rows)
+    X = SlidingWindow(**window, lag=lag).fit_transform(series)
+    model = LSTMRegressor(4, linear_skip=10, **FROZEN).fit(X, y)
+
+    is_complete = ~np.isnan(X[:, -10:, 0]).any(axis=1)
+    assert (is_complete.mean() > 5 / 6) == (n_rows == 300)
+    edge = SlidingWindow(**window, lag=lag, padding="edge").fit_transform(series)
+    counts = is_complete if n_rows == 300 else np.ones(n_rows)
+    ridge = FlatRidge(10, np.asarray(edge), y, counts, like=np.asarray(X))
+    assert_allclose(model.predict(X[40:]), ridge.predict(edge[40:])[:, 0], rtol=1e-7)
+    assert_allclose(model.skip_mean_, ridge.mean, rtol=1e-10)
+    # A missing step of a prediction is the mean, as anywhere else.
+    filled = np.where(np.isnan(X), ridge.mean, X)
+    assert_allclose(model.predict(X), ridge.predict(filled)[:, 0], rtol=1e-7)
+
+
+def test_the_first_row_of_each_series_stands_for_its_padding_and_for_nothing_else():
+    # The first row of the second series is missing.
+    series = np.column_stack([[1.0, 2, np.nan, 4, np.nan, 6, 7, 8], np.repeat([0, 1], 4)])
+    windows = SlidingWindow(3, group_column=1).fit_transform(series)
+    before = windows.buffer.copy()
+    filled = WindowSequences(windows, has_missing=True).from_first_rows().steps(slice(None), 3)
+    nan = np.nan
+    assert_array_equal(
+        filled[:, :, 0],
+        [
+            *[[1, 1, 1], [1, 1, 2], [1, 2, nan], [2, nan, 4]],
+            *[[nan, nan, nan], [nan, nan, 6], [nan, 6, 7], [6, 7, 8]],
+        ],
+    )
+    assert_array_equal(windows.buffer, before)
 
 
 def test_weights_and_outputs_are_those_of_the_ridge():

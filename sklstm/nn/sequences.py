@@ -97,6 +97,13 @@ class Sequences(ABC):
         """
         return recent.read(as_contiguous(self.steps(rows, recent.n_steps), dtype))
 
+    def from_first_rows(self) -> Sequences:
+        """Return the sequences with the first row of a series in place of the padding before it.
+
+        Only sequences that are windows over series have such padding.
+        """
+        return self
+
 
 def own_precision(dtype: np.dtype) -> np.dtype:
     """Return the precision in which values are computed unless another is asked for.
@@ -194,6 +201,19 @@ class WindowSequences(DenseSequences):
 
     def __len__(self) -> int:
         return len(self.windows)
+
+    def from_first_rows(self) -> WindowSequences:
+        """Return the windows with first rows for padding, see ``Sequences.from_first_rows``."""
+        buffer, is_before = self.windows.buffer, self.windows.is_before
+        if is_before is None or not self.has_missing:
+            return self
+        rows = np.arange(len(buffer))
+        # For each row, the first one from there on that belongs to its series.
+        own = np.where(is_before, len(buffer) - 1, rows)
+        own = np.minimum.accumulate(own[::-1])[::-1]
+        is_padding = is_before & np.isnan(buffer[:, 0])
+        filled = buffer[np.where(is_padding, own, rows)]
+        return WindowSequences(self.windows.with_buffer(filled), self.has_missing)
 
     def _take(self, rows: Rows, n_steps: int | None = None) -> NDArray[Any]:
         return self.windows.take(rows, n_steps)
