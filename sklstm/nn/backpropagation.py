@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from sklstm.nn.cell import Floats
+from sklstm.nn.products import product
 from sklstm.nn.tuning import DEFAULT_TUNING, Tuning
 
 __all__ = ["BackwardRun", "BackwardStep", "MadeWhenRead", "PendingSums", "local_derivatives"]
@@ -147,7 +148,7 @@ class BackwardRun:
 
     def go_back(self, chunk: slice, W_h_T: Floats, dh: Floats | None, mask: Floats | None) -> None:
         """Go through the steps of a chunk, from the last to the first."""
-        dot, multiply, add = W_h_T.dot, np.multiply, np.add
+        multiply_W_h_T, multiply, add = product(W_h_T, self.dh.shape[1]), np.multiply, np.add
         dh_t, dc_next = self.dh, self.dc
         for k in reversed(range(chunk.start, chunk.stop)):
             Q_N, M, dc_t, dc_row, dz, dc_before = self._steps[k]
@@ -159,7 +160,7 @@ class BackwardRun:
             # [dz_i; dz_f; dz_g; dc_{t-1}] = dc_t * M
             multiply(dc_row, M, M)  # (4, n_units, n_t)
             # dh_{t-1} = W_h^T dz_t
-            dot(dz, dh_t)  # (n_units, n_t)
+            multiply_W_h_T(dz, dh_t)  # (n_units, n_t)
             if mask is not None:
                 multiply(dh_t, mask, dh_t)
             dc_next = dc_before

@@ -52,6 +52,7 @@ from sklstm.nn.backpropagation import (
 )
 from sklstm.nn.cell import Floats
 from sklstm.nn.packing import Packing, Run
+from sklstm.nn.products import product
 from sklstm.nn.tuning import DEFAULT_TUNING, Tuning
 
 __all__ = [
@@ -152,6 +153,7 @@ def halve_sigmoid_rows(W: Floats, order: Literal["C", "F"] = "C") -> Floats:
 
 def forward_steps(
     W_halved: Floats,
+    n_columns: int,
     steps: Iterable[Step],
     mask: Floats | None = None,
     x: Iterable[Floats | None] = NOTHING,
@@ -163,6 +165,8 @@ def forward_steps(
     ----------
     W_halved : ndarray of shape (4 * n_units, n_inputs + n_units + 1)
         [W_x W_h b], gates in the order o, i, f, g, from ``halve_sigmoid_rows``.
+    n_columns : int
+        Sequences in each step.
     steps : iterable of Step
         The steps, with the state before the first one in place.
     mask : ndarray of shape (n_units, n_sequences), default=None
@@ -172,13 +176,14 @@ def forward_steps(
     h_out : iterable of ndarray of shape (n_units, n_t), optional
         Receives the hidden state of each step; by default it is not copied.
     """
-    tanh, multiply, add, dot = np.tanh, np.multiply, np.add, W_halved.dot
+    tanh, multiply, add = np.tanh, np.multiply, np.add
+    multiply_W = product(W_halved, n_columns)
     half = np.array(0.5, W_halved.dtype)  # a Python number would cost more at every call
     for step, x_t, h_out_t in zip(steps, x, h_out, strict=False):
         if x_t is not None:
             step.x[...] = x_t
         # z_t = W_x x_t + W_h h_{t-1} + b
-        dot(step.inputs, step.z)  # (4 * n_units, n_t)
+        multiply_W(step.inputs, step.z)  # (4 * n_units, n_t)
         # o, i, f = sigmoid(z);  g = tanh(z_g)
         tanh(step.z, step.z)
         multiply(step.sigmoids, half, step.sigmoids)
@@ -513,6 +518,7 @@ class StateBuffers:
             self._widen(width)
             forward_steps(
                 W_halved,
+                width,
                 repeat(self._step),
                 x=x[start:stop, :, :width],
                 h_out=NOTHING if h_out is None else h_out[start:stop, :, :width],
@@ -579,7 +585,7 @@ def forward(
         run.h_before[...] = buffers.h_last[:, : run.h_before.shape[1]]
         run.c_before[...] = buffers.c_last[:, : run.c_before.shape[1]]
         for chunk in run.chunks:
-            forward_steps(W_halved, chunk.steps, mask)
+            forward_steps(W_halved, run.inputs.shape[2], chunk.steps, mask)
             local_derivatives(chunk.gates, out=chunk.tape)
     buffers.stop_gradients()
     if h_out is not None:

@@ -22,7 +22,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
-__all__ = ["ThreadPool", "call_with_pool"]
+__all__ = ["ThreadPool", "blas_libraries", "call_with_pool"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -237,7 +237,7 @@ def _begin(call: threading.Lock) -> int:
         if not is_first:
             return 1
         _restore()  # what an interrupted call may have left
-        before = [(library, n) for library in _blas_libraries() if (n := library.num_threads)]
+        before = [(library, n) for library in blas_libraries() if (n := library.num_threads)]
         _to_restore = [(library, number) for library, number in before if number != 1]
         for library, _ in _to_restore:
             _set_num_threads(library, 1)
@@ -285,7 +285,8 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 @lru_cache(maxsize=1)
-def _blas_libraries() -> Sequence[Any]:
+def blas_libraries() -> Sequence[Any]:
+    """Return the BLAS libraries of this process, as threadpoolctl controls them."""
     try:
         from threadpoolctl import ThreadpoolController
     except ImportError:  # where only NumPy is installed; BLAS then uses its own default
