@@ -80,11 +80,12 @@ class BaseLSTM(
             (n_timesteps_i,) or (n_timesteps_i, n_outputs). A step whose target is NaN or None is
             not labelled: it does not count.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; a weight of 2 counts like the sample given twice. With ``return_sequences``,
-            there may be a weight for each time step, in the form of y.
+            Weights; a weight of 2 counts like the sample given twice, and a weight of 0 excludes
+            it. With ``return_sequences``, there may be a weight for each time step, in the form of
+            y.
         X_val : array-like or list of array-like, default=None
-            Sequences to stop by, in the form of X, instead of a part of X. Needs
-            ``early_stopping=True``. In a :class:`~sklearn.pipeline.Pipeline` with
+            Sequences to stop by, in the form of X, instead of a part of X. Not with
+            ``early_stopping=False``. In a :class:`~sklearn.pipeline.Pipeline` with
             ``transform_input=["X_val"]`` they go through the steps before, as X does.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
             Their targets.
@@ -134,7 +135,7 @@ class BaseLSTM(
             samples_val = None
             if not all(given is None for given in (X_val, y_val, sample_weight_val)):
                 samples_val = self._prepare_validation(model, X_val, y_val, sample_weight_val)
-            elif self._stops_early(len(samples.sequences)):
+            elif self._stops_early(len(self._rows_with_weight(samples))):
                 rng = copy.deepcopy(state.rng)
                 rows, validation_rows = self._split(samples, model, rng)
                 state = replace(state, rng=rng)

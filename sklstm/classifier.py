@@ -205,7 +205,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Validation score after each epoch, with ``early_stopping``; NaN for epochs of an earlier fit
         without it.
     best_validation_score_ : float or None
-        The best score of the last call of ``fit``.
+        The validation score of what the last call of ``fit`` has kept. Where that is a mixture with
+        a ridge, the score may be below that of the best epoch.
     best_iter_ : int or None
         The epoch with the best score, counted from 1, whose weights are kept; 0 where the state
         before the first epoch is kept.

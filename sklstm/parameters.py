@@ -184,11 +184,15 @@ class LSTMParameters(VersionedEstimator, metaclass=ABCMeta):
     def _check_parameters(self) -> None:
         """Check each parameter, and that they agree with each other."""
         self._validate_params()
-        for name in ("hidden_layer_sizes", "timesteps"):
+        for name, expected in (
+            ("hidden_layer_sizes", "a number of units or several"),
+            ("linear_skip", "a number of time steps or 'auto'"),
+            ("timesteps", "a number of time steps or None"),
+        ):
             if isinstance(getattr(self, name), bool):  # which is an int for Python
                 raise ValueError(
-                    f"The {name!r} parameter of {type(self).__name__} must not be a bool, got "
-                    f"{getattr(self, name)}."
+                    f"The {name!r} parameter of {type(self).__name__} must not be a bool but "
+                    f"{expected}, got {getattr(self, name)}."
                 )
         self._check_return_sequences()
         self._check_train_on()

@@ -267,23 +267,33 @@ class Preparation(LSTMParameters):
             rows = rows[weights[rows] > 0]
         return Stretches(sequences, rows, stretch_length(sequences.n_timesteps, batch_size))
 
+    def _rows_with_weight(self, samples: Samples) -> NDArray[np.intp]:
+        """Return the rows that may be set aside: a sample without weight says nothing."""
+        if self.return_sequences:  # the weights are those of steps
+            return np.arange(len(samples.sequences))
+        return np.flatnonzero(samples.score_weights)
+
     def _split(
         self, samples: Samples, model: Model, rng: np.random.RandomState
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Divide the rows into a training part and a validation part."""
-        if len(samples.sequences) < 2:
-            raise ValueError(
-                "early_stopping=True sets sequences aside, but X has only one. Cut it into several "
-                "sequences, pass X_val and y_val, or set early_stopping=False."
-            )
         shuffle = self.validation_split == "random"
-        is_stratified = shuffle and not self.return_sequences
+        rows = self._rows_with_weight(samples)
+        if len(rows) < 2:
+            has_weight = "" if len(samples.sequences) < 2 else " with a weight"
+            raise ValueError(
+                f"early_stopping=True sets sequences aside, but X has only one{has_weight}. Cut it "
+                "into several sequences, pass X_val and y_val, or set early_stopping=False."
+            )
+        classes = None
+        if shuffle and not self.return_sequences:
+            classes = self._stratify(samples.target[rows], model.output)
         rows, validation_rows = train_test_split(
-            np.arange(len(samples.sequences)),
+            rows,
             test_size=self.validation_fraction,
             shuffle=shuffle,
             random_state=rng if shuffle else None,
-            stratify=self._stratify(samples.target, model.output) if is_stratified else None,
+            stratify=classes,
         )
         rows = rows[: max(0, len(rows) - self.validation_gap)]
         scored = samples.sequences.targets(validation_rows)

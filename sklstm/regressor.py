@@ -105,10 +105,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         the first row of a series in place of steps before it. For all losses but "poisson" the
         linear part is a ridge regression on the training samples, whose penalty minimises
         generalised cross-validation; for other losses than the squared error its intercept is moved
-        to fit the loss. It is not trained further.
-        Without a validation set the LSTM learns what the ridge leaves over. With one, see
-        ``early_stopping``. For "poisson" the linear part starts at zero and is trained with a third
-        of the learning rate.
+        to fit the loss. It is not trained further. The cost of the ridge grows with the third power
+        of the number of columns, which only "auto" bounds. Without a validation set the LSTM learns
+        what the ridge leaves over. With one, see ``early_stopping``. For "poisson" the linear part
+        starts at zero and is trained with a third of the learning rate.
     train_on : {"windows", "series"}, default="windows"
         What training goes through. "windows": each sample is a sequence of its own. "series": where
         X holds the windows that :class:`SlidingWindow` makes, training goes through stretches of
@@ -263,7 +263,8 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         Validation score after each epoch, with ``early_stopping``; NaN for epochs of an earlier fit
         without it.
     best_validation_score_ : float or None
-        The best score of the last call of ``fit``.
+        The validation score of what the last call of ``fit`` has kept. Where that is a mixture with
+        a ridge, the score may be below that of the best epoch.
     best_iter_ : int or None
         The epoch with the best score, counted from 1, whose weights are kept; 0 where the state
         before the first epoch is kept.

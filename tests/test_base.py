@@ -281,6 +281,21 @@ def stops_after(scores, tol, n_iter_no_change):
     return None
 
 
+@pytest.mark.parametrize(
+    ("params", "n_epochs"),
+    [
+        ({"batch_size": 32}, 1 + 3),  # full batches: the loss is not noisy
+        ({"batch_size": 5}, 1 + 2 * 5 + 1),  # six updates: five epochs count as one
+        ({"batch_size": 1}, 1 + 3),
+        ({"batch_size": 5, "early_stopping": True}, 1 + 3),
+    ],
+    ids=str,
+)
+def test_patience_counts_epochs_of_30_updates(cls, X, y, params, n_epochs):
+    model = quick(cls, tol=1e9, n_iter_no_change=2, max_iter=50, **params)
+    assert model.fit(X, y).n_iter_ == n_epochs
+
+
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize(("tol", "n_iter_no_change"), [(0.02, 3), (0.001, 2), (10.0, 1)])
 def test_training_stops_after_n_iter_no_change_epochs_without_progress(
@@ -380,7 +395,7 @@ def test_partial_fit_with_early_stopping_raises(cls, X, y):
         partial_fit(estimator, X, y)
 
 
-@pytest.mark.parametrize("weights", [None, np.repeat([1.0, 0.0], [27, 3])])
+@pytest.mark.parametrize("weights", [None, np.repeat([1.0, 0.0], [10, 20])])
 def test_a_validation_set_that_is_too_small_raises(cls, X, y, weights):
     fraction = 0.01 if weights is None else 0.1
     estimator = quick(cls, early_stopping=True, validation_split="last")
@@ -389,8 +404,9 @@ def test_a_validation_set_that_is_too_small_raises(cls, X, y, weights):
         estimator.fit(X, y, sample_weight=weights)
 
 
-def test_training_rows_without_weight_raise(cls, X, y):
+def test_too_few_training_rows_with_a_weight_raise(cls, X, y):
     estimator = quick(cls, early_stopping=True, validation_split="last", validation_fraction=0.3)
+    estimator.set_params(validation_gap=6)
     weights = np.repeat([0.0, 1.0], [21, 9])
     with Unchanged(estimator, X, y, weights), pytest.raises(ValueError, match="weight"):
         estimator.fit(X, y, sample_weight=weights)

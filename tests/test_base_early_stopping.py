@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -47,6 +48,36 @@ def stopper(cls, **params):
     if cls is LSTMRegressor:
         params.setdefault("normalize_y", False)
     return quick(cls, early_stopping=True, **params)
+
+
+@both
+@pytest.mark.parametrize("linear_skip", [0, "auto"])
+@pytest.mark.parametrize("split", ["last", "random"])
+def test_samples_without_weight_are_not_set_aside(cls, split, linear_skip):
+    X = make_sequences("missing", n_samples=60)
+    y, weights = make_target(cls, X), np.ones(60)
+    weights[::4] = weights[-8:] = 0
+    estimator = stopper(cls, validation_split=split, linear_skip=linear_skip)
+    excluded = clone(estimator).fit(X, y, sample_weight=weights)
+    absent = clone(estimator).fit(X[weights > 0], y[weights > 0])
+    assert_same_fit(excluded, absent)
+    assert excluded.validation_scores_ == absent.validation_scores_
+    np.testing.assert_array_equal(outputs(excluded, X), outputs(absent, X))
+
+
+@both
+def test_auto_counts_samples_with_a_weight(cls):
+    X = make_sequences("dense", n_samples=60)
+    y, weights = make_target(cls, X), np.ones(60)
+    weights[20:] = 0
+    estimator = stopper(cls).set_params(early_stopping="auto")
+    assert estimator.fit(X, y, sample_weight=weights).validation_scores_ is None
+
+
+@both
+def test_one_sample_with_a_weight_is_too_few_to_set_some_aside(cls, X, y):
+    with pytest.raises(ValueError, match="only one with a weight"):
+        stopper(cls).fit(X, y, sample_weight=np.arange(30) == 3)
 
 
 # A validation set from the user.

@@ -329,7 +329,33 @@ def test_attributes_are_copies():
     assert_array_equal(model.predict(X), before)
 
 
-@pytest.mark.parametrize("value", [-1, 2.5, "all", None, [3]])
+@pytest.mark.parametrize("n_incomplete", [9, 10, 11])
+def test_up_to_a_sixth_of_the_samples_is_left_out_where_a_step_is_missing(n_incomplete):
+    """Else all of them count, with the mean for a missing step."""
+    X = make_sequences("dense", 60)
+    y = linear_target(X)
+    X[:n_incomplete, 0], y[:n_incomplete] = np.nan, 100
+    model = LSTMRegressor(4, linear_skip=5, normalize_y=False, **FROZEN).fit(X, y)
+    counted = slice(n_incomplete if n_incomplete <= 10 else 0, None)
+    ridge = FlatRidge(5, X, y)  # for mean and scale, which are those of all real steps
+    ridge.weights = np.ones(len(y[counted]))
+    ridge.ridges = [ridge.fit_one(ridge.flat(X[counted]), y[counted])]
+    new = make_sequences("dense", 20, seed=9)
+    assert_allclose(model.predict(new), ridge.predict(new)[:, 0], rtol=1e-7)
+
+
+def test_auto_counts_a_weight_of_two_as_two_samples():
+    X = make_sequences("dense", 16)
+    y = linear_target(X)
+    assert LSTMRegressor(4, **FROZEN).fit(X, y).skip_coef_ is None
+    weighted = LSTMRegressor(4, **FROZEN).fit(X, y, sample_weight=np.full(16, 2))
+    assert weighted.skip_coef_.shape == (1, 5, 2)
+    weights = np.full(60, 1 / 60)
+    X = make_sequences("dense", 60)
+    assert LSTMRegressor(4, **FROZEN).fit(X, linear_target(X), weights).skip_coef_ is None
+
+
+@pytest.mark.parametrize("value", [-1, 2.5, "all", None, [3], True])
 @pytest.mark.parametrize("cls", [LSTMRegressor, LSTMClassifier])
 def test_other_values_raise_an_error_that_names_the_parameter(cls, value):
     X = make_sequences("dense")
