@@ -71,7 +71,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         ``return_sequences`` the last sixth of the steps up to each step.
     train_on : {"windows", "series"}, default="windows"
         What training goes through. "windows": each sample is a sequence of its own. "series": where
-        X holds the windows that :class:`SlidingWindow` makes, training goes through stretches of
+        X holds the windows that ``SlidingWindow`` makes, training goes through stretches of
         the series under them. A stretch has about half as many consecutive rows as a window has
         steps. Before its first row comes a lead-in of a window without targets; then each row has a
         target. So an epoch computes a time step about three times, and not once for every window

@@ -182,6 +182,21 @@ def test_the_api_page_lists_the_public_names(module):
     assert sorted(listed) == sorted(importlib.import_module(module).__all__)
 
 
+def anchors(page):
+    """Return the names that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
+def test_the_links_within_the_repository_lead_somewhere(path):
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", read(path))
+    for name, anchor in links:
+        target = path.parent / name if name else path
+        assert target.is_file(), name
+        assert not anchor or anchor in anchors(read(target)), anchor
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
 def test_the_make_targets_in_the_text_exist(name):
     named = set(re.findall(r"^make ([\w-]+)|`make ([\w-]+)`", read(ROOT / name), re.MULTILINE))
