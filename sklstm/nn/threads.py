@@ -135,7 +135,10 @@ class ThreadPool:
         try:
             for task in tasks:
                 self._lanes.start(task)
-            return [function(items[0]), *(task.result() for task in tasks)]
+            first = function(items[0])
+            # The last ones first: this thread computes those that no other has begun.
+            others = [task.result() for task in reversed(tasks)]
+            return [first, *reversed(others)]
         finally:
             # Nothing keeps running after the call has returned.
             for task in [task for task in tasks if not task.take()]:

@@ -19,7 +19,7 @@ from sklstm.nn import Adam
 from sklstm.nn.network import Network, Workspace
 from sklstm.nn.sequences import DenseSequences, RaggedSequences
 from sklstm.nn.threads import ThreadPool
-from sklstm.nn.training import Settings, Trainer, TrainingSet
+from sklstm.nn.training import Settings, Trainer, TrainingSet, _n_lanes
 from sklstm.nn.tuning import DEFAULT_TUNING, Tuning
 
 # All options of a network at once.
@@ -406,22 +406,34 @@ def test_a_backward_pass_with_a_second_thread_gives_the_same_bits():
 
 
 @pytest.mark.parametrize("n_columns", [100, 3])
-@pytest.mark.parametrize("least_lane_size", [0, 1 << 40])
-def test_training_with_dropout_in_two_threads_gives_the_same_bits(
-    n_columns, least_lane_size, monkeypatch
+@pytest.mark.parametrize("n_lanes", [1, 2, 4, 8])
+def test_training_with_dropout_in_several_threads_gives_the_same_bits(
+    n_columns, n_lanes, monkeypatch
 ):
-    monkeypatch.setattr("sklstm.nn.training._MIN_LANE_SIZE", least_lane_size)
+    monkeypatch.setattr("sklstm.nn.training._n_lanes", lambda *args: n_lanes)
     monkeypatch.setattr(Network, "n_columns", lambda *args: n_columns)
     lengths = [9, 4, 9, 0, 7, 7, 2, 9, 5, 1]
     problem = Problem.draw("huber", lengths, (8, 6), **EVERY_OPTION).without_some_steps(0.2)
     results = []
     with threadpool_limits(1, user_api="blas"):
-        for n_threads in (1, 2):
+        for n_threads in (1, 2, 3, 8):
             with ThreadPool(n_threads) as pool:
-                results.append(problem.train(batch_size=7, pool=pool))
-    (loss, gradients), (loss_of_two, gradients_of_two) = results
-    assert loss == loss_of_two
-    assert_array_equal(gradients, gradients_of_two)
+                results.append(problem.train(batch_size=9, pool=pool))
+    for loss, gradients in results[1:]:
+        assert loss == results[0][0]
+        assert_array_equal(gradients, results[0][1])
+
+
+def test_lanes_follow_the_shape_of_a_batch():
+    # 128 units and 16 features
+    step_size = 4 * 128 * 145
+    sizes = 1, 4, 32, 256, 512, 4096
+    assert [_n_lanes(n, step_size, 1) for n in sizes] == [1, 1, 2, 4, 8, 8]
+    # One unit: a step is small whatever the batch.
+    assert [_n_lanes(n, 4 * 3, 1) for n in sizes] == [1] * 6
+    # A batch that is computed in many blocks, each of which is small
+    assert _n_lanes(64, 1 << 15, 2) == 2
+    assert _n_lanes(64, 1 << 15, 8) == 1
 
 
 # The gradient check itself.

@@ -67,6 +67,23 @@ def test_if_the_first_item_fails_map_waits_for_those_that_run_and_starts_no_othe
     assert ended == [1]
 
 
+def test_map_computes_in_the_calling_thread_what_no_other_has_begun(two_threads):
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    def run(item):
+        if item == 0:
+            assert has_begun.wait(TIMEOUT)
+        elif item == 1:
+            has_begun.set()
+            assert may_end.wait(TIMEOUT)
+        elif item == 3:
+            may_end.set()
+        return threading.get_ident()
+
+    first, second, *others = two_threads.map(run, range(4))
+    assert second != first == others[1]
+
+
 def test_submit_returns_a_function_that_returns_the_result(pool):
     assert pool.submit(lambda x: x + 1, 1)() == 2
 
