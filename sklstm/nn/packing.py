@@ -86,6 +86,8 @@ class Packing:
         """
         n = self.n_sequences
         granule = max(_MIN_GRANULE, -(-n // _MAX_WIDTHS))
+        if n <= granule and self.widths:
+            return (Run(0, len(self.widths), n),)
         rounded = -(-np.array(self.widths, int) // granule) * granule
         return _runs_of(np.minimum(rounded, n))
 

@@ -153,9 +153,14 @@ class DenseSequences(Sequences):
                 lengths = valid.sum(axis=1)
                 order = np.argsort(-lengths, kind="stable")
                 packing = Packing.from_lengths(lengths[order])
-                # The stable sort moves the missing steps (False) to the front and keeps the order.
-                steps = np.argsort(valid, axis=1, kind="stable")[order]
-                values = values[order[:, None], steps[:, n_timesteps - len(packing.widths) :]]
+                n_steps = len(packing.widths)
+                values = values[order]
+                if (valid[:, 1:] < valid[:, :-1]).any():
+                    # The stable sort moves the missing steps (False) to the front, and keeps the
+                    # order of the others.
+                    steps = np.argsort(valid[order], axis=1, kind="stable")
+                    values = np.take_along_axis(values, steps[:, :, np.newaxis], axis=1)
+                values = values[:, n_timesteps - n_steps :]
         read = None if recent is None else self.recent(rows, recent, dtype)[:, order].astype(dtype)
         return Batch(values.transpose(1, 2, 0), packing, read), order
 
