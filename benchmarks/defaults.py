@@ -25,6 +25,7 @@ from sklstm import LSTMClassifier, LSTMRegressor, SlidingWindow
 N_SEEDS = 2
 NONLINEAR = ("sunspots", "co2", "taylor")
 START = "sklstm.regressor._START_FRACTION"
+DRIFT = "sklstm.regressor._MAX_DRIFT"
 DOUBTS = "sklstm.nn.linear._N_DOUBTS"
 MEMORY = "sklstm.nn.training._MEMORY"
 
@@ -36,6 +37,7 @@ REGRESSORS = {
     "no early stopping": ({"early_stopping": False}, {}),
     "starts from the whole ridge": ({}, {START: 1.0}),
     "starts from the mean": ({}, {START: 0.0}),
+    "no level drifts": ({}, {DRIFT: 1.0}),
     "2 doubts": ({}, {DOUBTS: 2}),
     "32 doubts": ({}, {DOUBTS: 32}),
     "no averaging": ({}, {MEMORY: 0.0}),

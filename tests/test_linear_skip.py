@@ -113,19 +113,25 @@ def test_before_the_lstm_learns_predictions_are_those_of_a_ridge(form, linear_sk
 
 @pytest.mark.parametrize("window", [{"window_size": 20}, {"window_size": 10, "sampling_rate": 2}])
 @pytest.mark.parametrize("lag", [0, 1])
-@pytest.mark.parametrize("n_rows", [50, 300])
-def test_windows_before_a_series_do_not_bend_the_ridge(n_rows, lag, window):
-    """Few of them are left out; of more, the first row of the series stands for the padding."""
+@pytest.mark.parametrize(("n_rows", "drifts"), [(50, False), (300, False), (300, True)])
+def test_windows_before_a_series_do_not_bend_the_ridge(n_rows, drifts, lag, window):
+    """The first row of a series stands for the padding, unless few windows have any.
+
+    These are left out. Only of a series that drifts they are kept.
+    """
     rng = np.random.default_rng(0)
-    series = np.cumsum(1 + rng.normal(size=(n_rows, 2)), axis=0)
+    series = rng.normal(size=(n_rows, 2))
+    if drifts:
+        series = np.cumsum(series + 1, axis=0)
     y = series[:, 0] + 0.5 * series[:, 1] + rng.normal(size=n_rows)
     X = SlidingWindow(**window, lag=lag).fit_transform(series)
     model = LSTMRegressor(4, linear_skip=10, **FROZEN).fit(X, y)
 
     is_complete = ~np.isnan(X[:, -10:, 0]).any(axis=1)
     assert (is_complete.mean() > 5 / 6) == (n_rows == 300)
+    is_left_out = n_rows == 300 and not drifts
     edge = SlidingWindow(**window, lag=lag, padding="edge").fit_transform(series)
-    counts = is_complete if n_rows == 300 else np.ones(n_rows)
+    counts = is_complete if is_left_out else np.ones(n_rows)
     ridge = FlatRidge(10, np.asarray(edge), y, counts, like=np.asarray(X))
     assert_allclose(model.predict(X[40:]), ridge.predict(edge[40:])[:, 0], rtol=1e-7)
     assert_allclose(model.skip_mean_, ridge.mean, rtol=1e-10)
@@ -452,6 +458,20 @@ def test_on_noise_the_error_is_about_that_of_the_ridge(seed):
     model = LSTMRegressor(8, random_state=0).fit(X[:150], y[:150])
     error = np.mean((model.predict(X[150:]) - y[150:]) ** 2)
     assert error < 1.04 * ridge_error(X[:150], y[:150], X[150:], y[150:])
+
+
+def test_on_levels_that_drift_the_error_is_about_that_of_the_ridge():
+    """The LSTM, which is bounded, is not asked for a level that it has not seen."""
+    ratios = []
+    for seed in range(4):
+        level = np.cumsum(np.random.default_rng(seed).normal(0.3, 1, size=300))
+        X, y = SlidingWindow(12, lag=1).fit_transform(level[:, np.newaxis]), level
+        model = LSTMRegressor(random_state=seed).fit(X[:240], y[:240])
+        edge = SlidingWindow(12, lag=1, padding="edge").fit_transform(level[:, np.newaxis])
+        ridge = FlatRidge(12, edge[:240], y[:240]).predict(edge[240:])[:, 0]
+        errors = [np.sqrt(np.mean((p - y[240:]) ** 2)) for p in (model.predict(X[240:]), ridge)]
+        ratios.append(errors[0] / errors[1])
+    assert max(ratios) < 1.1
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])

@@ -25,6 +25,7 @@ __all__ = [
     "LinearStart",
     "Ridge",
     "autocorrelation",
+    "drift",
     "lstm_fraction",
     "mixture",
     "recent_steps",
@@ -52,6 +53,9 @@ _MOST_INCOMPLETE = 1 / 6
 # better on the nonlinear sets, 8 is safer on the others. Without the effective number, errors
 # several steps ahead are 1.5 % larger, and a random walk is mistaken for progress more often.
 _N_DOUBTS = 5
+
+# Parts of the rows whose means are compared.
+_N_PARTS = 5
 
 # Fractions of the LSTM that are tried.
 _FRACTIONS = np.linspace(0, 1, 101)
@@ -144,6 +148,36 @@ def weights_of_complete(
     kept = np.where(complete, weights, 0).astype(weights.dtype)
     least = (1 - _MOST_INCOMPLETE) * weights[rows].sum()
     return kept if kept[rows].sum() >= least else weights
+
+
+def drift(target: NDArray[np.float64], weights: Floats) -> float:
+    """Return how much of the variance of a target is between the parts of its rows.
+
+    It is about 0.1 or less for a level that stays, and above 0.3 for a trend or, nearly always, a
+    random walk: what follows may leave the range that training has seen.
+
+    Parameters
+    ----------
+    target : ndarray of shape (n_samples, n_outputs)
+        Targets in the order of their rows.
+    weights : ndarray of shape (n_samples,)
+        Their weights.
+
+    Returns
+    -------
+    float
+        Between 0 and 1, the largest over the outputs.
+    """
+    w = weights.astype(np.float64)
+    deviation = target - np.average(target, axis=0, weights=w)
+    # Parts of equal weight
+    part = np.minimum(_N_PARTS * (np.cumsum(w) - w / 2) / w.sum(), _N_PARTS - 1).astype(np.intp)
+    sums = np.zeros((_N_PARTS, target.shape[1]))
+    np.add.at(sums, part, w[:, np.newaxis] * deviation)
+    sizes = np.maximum(np.bincount(part, w, minlength=_N_PARTS), np.finfo(float).tiny)
+    between = (sums**2 / sizes[:, np.newaxis]).sum(axis=0)
+    total = w @ deviation**2
+    return float(np.divide(between, total, where=total > 0, out=np.zeros_like(total)).max())
 
 
 @dataclass

@@ -16,6 +16,7 @@ from sklstm.nn.linear import (
     Gram,
     Ridge,
     autocorrelation,
+    drift,
     lstm_fraction,
     mixture,
     recent_steps,
@@ -421,3 +422,43 @@ def test_samples_without_weight_do_not_count_for_the_fraction():
     weights[::3] = 0
     kept = fraction_of(*(a[:, weights > 0] for a in (target, linear, trained)))
     assert fraction_of(target, linear, trained, weights=weights) == kept
+
+
+# Whether a level drifts.
+
+
+def random_walk(rng, n_samples=200):
+    return np.cumsum(rng.normal(size=(n_samples, 1)), axis=0)
+
+
+def test_drift_is_the_share_of_the_variance_between_fifths():
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=(50, 2)) + np.repeat([0, 1, 0, 2, 3], 10)[:, np.newaxis] * [0, 1]
+    between = target.reshape(5, 10, 2).mean(axis=1).var(axis=0)
+    assert_allclose(drift(target, np.ones(50)), (between / target.var(axis=0)).max())
+
+
+def test_a_trend_and_a_random_walk_drift_and_a_level_that_stays_does_not():
+    rng = np.random.default_rng(0)
+    t = np.arange(200.0)[:, np.newaxis]
+    ones = np.ones(200)
+    assert drift(t, ones) > 0.9
+    assert drift(np.sin(t), ones) < 0.01
+    assert np.mean([drift(random_walk(rng), ones) > 0.3 for _ in range(200)]) > 0.9
+    assert np.mean([drift(rng.normal(size=(200, 1)), ones) > 0.3 for _ in range(200)]) == 0
+
+
+def test_a_weight_counts_for_drift_like_so_many_rows():
+    rng = np.random.default_rng(0)
+    target, weights = random_walk(rng), rng.integers(0, 3, 200)
+    repeated = np.repeat(target, weights, axis=0)
+    of_repeated = drift(repeated, np.ones(len(repeated)))
+    assert_allclose(drift(target, weights), of_repeated, atol=0.05)
+    is_counted = weights > 0
+    of_counted = drift(target[is_counted], weights[is_counted])
+    assert_allclose(drift(target, weights), of_counted, rtol=1e-12)
+
+
+def test_a_constant_target_does_not_drift():
+    assert drift(np.full((9, 2), 3.0), np.ones(9)) == 0
+    assert drift(np.full((1, 1), 3.0), np.ones(1)) == 0
