@@ -78,13 +78,49 @@ def tables(results):
             for row in results["prediction"]
         ],
     )
+    if "options" in results:
+        options = [key for key in results["options"][0] if key.startswith("sklstm ")]
+        has_steps = "torch steps" in results["options"][0]
+        rows = [
+            [
+                *(row[key] for key in (*UNITS, "batch_size", "sklstm")),
+                *(row[option] / row["sklstm"] for option in options),
+                *[row["torch steps"] / row["sklstm steps"]] * has_steps,
+            ]
+            for row in results["options"]
+        ]
+        n = len(options) + has_steps
+        means = np.exp(np.mean(np.log([row[-n:] for row in rows]), axis=0)).tolist()
+        yield (
+            "options",
+            [
+                *(*UNITS, "batch_size", "last, ms"),
+                *(option.removeprefix("sklstm ") + " / last" for option in options),
+                *["torch / sklstm, steps"] * has_steps,
+            ],
+            [*rows, ["geometric mean", *[""] * 4, *means]],
+        )
     if "batches" in results:
-        rows = results["batches"]
-        header = list(rows[0])
+        header = [key for key in results["batches"][0] if key != "kind"]
         yield (
             "batches",
-            [*header, "sklstm / sklstm dense"],
-            [[*(row[key] for key in header), row["sklstm"] / row["sklstm dense"]] for row in rows],
+            ["kind", *header, "sklstm / sklstm dense"],
+            [
+                [*(row[key] for key in ("kind", *header)), row["sklstm"] / row["sklstm dense"]]
+                for row in results["batches"]
+            ],
+        )
+    if "series" in results:
+        yield (
+            "series",
+            ["window_size", "windows, ms", "series, ms", "windows / series"],
+            [
+                [
+                    *(row[key] for key in ("window_size", "sklstm", "sklstm series")),
+                    row["sklstm"] / row["sklstm series"],
+                ]
+                for row in results["series"]
+            ],
         )
     yield (
         "end_to_end",
@@ -157,12 +193,36 @@ def write_report(results, folder):
         writer.writerows([cell(value) for value in row] for row in rows)
         (folder / f"{name}.csv").write_text(text.getvalue())
     if "torch" in results["training"][0]:
+        draw_means(results, folder / "means.svg")
         draw_ratios(results, folder / "ratio.svg")
     draw_growth(results, folder / "growth.svg")
 
 
 def label(row, last):
     return " x ".join(str(row[key]) for key in (*UNITS, last))
+
+
+def draw_means(results, path):
+    """Plot the geometric means over the shapes, for PyTorch and onnxruntime."""
+    import matplotlib.pyplot as plt
+
+    means = groups(results)
+    names = ["Training", *(name.removeprefix("prediction of ") for name in list(means)[1:])]
+    figure, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
+    peers = {"torch": "PyTorch", "onnxruntime": "onnxruntime (prediction only)"}
+    for k, (peer, label) in enumerate(peers.items()):
+        values = [geometric_mean(rows, peer) or np.nan for rows in means.values()]
+        x = np.arange(len(names)) + 0.4 * k - 0.2
+        bars = ax.bar(x, values, width=0.38, label=label)
+        ax.bar_label(bars, ["" if np.isnan(value) else f"{value:.2g}" for value in values])
+    ax.axhline(1, color="black", linewidth=0.8)
+    ax.set_xticks(np.arange(len(names)), names)
+    ax.set(
+        ylabel="its time / time of sklstm", title="Two cores, float32: above 1, sklstm is faster"
+    )
+    ax.margins(y=0.12)
+    ax.legend()
+    save(figure, path)
 
 
 def draw_ratios(results, path):

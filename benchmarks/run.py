@@ -40,12 +40,14 @@ SHAPE = ["n_features", "n_units", "n_timesteps", "batch_size", "n_batches"]
 # Above this many units, more than 1,000 samples take minutes.
 MAX_UNITS_FOR_MANY = 64
 SAMPLES = (1, 10, 100, 1000, 10_000, 100_000)
-# How often to predict so many samples; 3 times if there are more.
-N_TIMES = {1: 1000, 10: 500, 100: 100, 1000: 15}
 # n_sequences, n_timesteps, n_features, n_units, batch_size of sequences of different lengths, and
 # of windows of a series.
 RAGGED = [(1024, 50, 13, 32, 32), (1024, 50, 8, 64, 32)]
 WINDOWS = [(108, 24, 3, 32, 8), (249, 24, 3, 32, 16), (1000, 48, 3, 32, 32), (3000, 48, 3, 32, 32)]
+# Rows of a series, and windows over it.
+SERIES = {"n_rows": 3000, "n_features": 3, "n_units": 32}
+WINDOW_SIZES = 24, 48, 168, 336
+OPTIONS = "sklstm linear", "sklstm pooling", "sklstm steps"
 BATCHES = ["n_sequences", "n_timesteps", "n_features", "n_units", "batch_size"]
 PACKAGES = ["numpy", "scikit-learn", "torch", "onnxruntime", "skorch", "keras", "jax"]
 
@@ -102,25 +104,46 @@ def benchmark_training(n_repeats, shapes):
     return rows
 
 
+def benchmark_options(n_repeats, shapes):
+    """Measure what options cost in training, beside the network that reads the last step."""
+    rows = []
+    for shape in shapes:
+        row = dict(zip(SHAPE, shape, strict=True))
+        libraries = ["sklstm", *OPTIONS, *["torch steps"] * len(installed(["torch"]))]
+        measured = compare(libraries, "train", n_repeats, summary=np.min, **row)
+        rows.append(note(row | measured))
+    return rows
+
+
 def benchmark_prediction(n_repeats, shapes, sizes):
     rows = []
-    for n_features, n_units, n_timesteps in dict.fromkeys(shape[:3] for shape in shapes):
-        for n_samples in sizes:
-            if n_samples > 1000 and n_units > MAX_UNITS_FOR_MANY:
-                continue
-            row = {
-                "n_features": n_features,
-                "n_units": n_units,
-                "n_timesteps": n_timesteps,
-                "n_samples": n_samples,
-            }
-            libraries = installed(["sklstm", "torch", "onnxruntime"])
-            n_times = N_TIMES.get(n_samples, 3)
-            # Other processes only add to the time.
-            measured = compare(
-                libraries, "predict", n_repeats, summary=np.min, **row, n_repeats=n_times
-            )
-            rows.append(note(row | measured))
+    libraries = installed(["sklstm", "torch", "onnxruntime"])
+    for shape in dict.fromkeys(shape[:3] for shape in shapes):
+        row = dict(zip(SHAPE, shape, strict=False))
+        few = [n for n in sizes if n <= 1000 or row["n_units"] <= MAX_UNITS_FOR_MANY]
+        measured = compare_all(libraries, "predict", n_repeats, **row, sizes=few)
+        for k, n_samples in enumerate(few):
+            of_libraries = {library: times[k] for library, times in measured.items()}
+            rows.append(note(row | {"n_samples": n_samples} | of_libraries))
+    return rows
+
+
+def compare_all(libraries, task, n_processes, **parameters):
+    """Return the least of each number of each library, measured in turn: others only add to it."""
+    values = {library: [] for library in libraries}
+    for _ in range(n_processes):
+        for library in libraries:
+            values[library].append(measure(library, task, **parameters)[0])
+    return {library: np.min(measured, axis=0).tolist() for library, measured in values.items()}
+
+
+def benchmark_series(n_repeats):
+    """Measure epochs that go along the series, beside such over windows by themselves."""
+    rows = []
+    for window_size in WINDOW_SIZES:
+        row = SERIES | {"window_size": window_size}
+        libraries = ["sklstm", "sklstm series"]
+        rows.append(note(row | compare(libraries, "series", n_repeats, summary=np.min, **row)))
     return rows
 
 
@@ -282,7 +305,9 @@ def main():
         parts = {
             "machine": machine,
             "training": lambda: benchmark_training(3, SHAPES),
+            "options": lambda: benchmark_options(2, SHAPES),
             "prediction": lambda: benchmark_prediction(3, SHAPES, SAMPLES),
+            "series": lambda: benchmark_series(2),
             "batches": lambda: benchmark_batches(3, RAGGED, WINDOWS),
             "end_to_end": lambda: benchmark_end_to_end(3),
             "growth": lambda: benchmark_growth(3),

@@ -8,6 +8,7 @@ import json
 import resource
 import sys
 import time
+from functools import partial
 
 import numpy as np
 
@@ -22,9 +23,9 @@ def sequences(n_samples, n_timesteps, n_features, dtype="float32"):
 
 
 class Sklstm:
-    """LSTMRegressor with default settings."""
+    """LSTMRegressor with the same network as the others, unless options say otherwise."""
 
-    def __init__(self, n_features, n_units, batch_size):
+    def __init__(self, n_features, n_units, batch_size, **options):
         from sklstm import LSTMRegressor
 
         self.estimator = LSTMRegressor(
@@ -33,6 +34,7 @@ class Sklstm:
             learning_rate_init=LEARNING_RATE,
             n_iter_no_change=np.inf,
             random_state=0,
+            **{"linear_skip": 0, "early_stopping": False} | options,
         )
 
     def fit(self, X, y, n_epochs):
@@ -62,9 +64,14 @@ class Torch:
 
             def forward(self, x):
                 output, _ = self.lstm(x)
-                return self.head(output[:, -1])[:, 0]
+                return self.head(read(output))[..., 0]
 
+        read = self.read
         self.torch, self.make_network, self.batch_size = torch, Network, batch_size
+
+    def read(self, output):
+        """Return the hidden states that the head reads."""
+        return output[:, -1]
 
     def fit(self, X, y, n_epochs):
         torch = self.torch
@@ -87,6 +94,13 @@ class Torch:
         with torch.inference_mode():
             X = torch.from_numpy(X)
             return torch.cat([self.network(part) for part in X.split(block)]).numpy()
+
+
+class TorchSteps(Torch):
+    """The same network in PyTorch with an output at each step."""
+
+    def read(self, output):
+        return output
 
 
 class TorchPacked(Torch):
@@ -188,7 +202,12 @@ class Keras:
 
 LIBRARIES = {
     "sklstm": Sklstm,
+    "sklstm linear": partial(Sklstm, linear_skip="auto"),
+    "sklstm pooling": partial(Sklstm, pooling=("last", "mean", "max")),
+    "sklstm steps": partial(Sklstm, return_sequences=True),
+    "sklstm series": partial(Sklstm, train_on="series"),
     "torch": Torch,
+    "torch steps": TorchSteps,
     "torch packed": TorchPacked,
     "onnxruntime": OnnxRuntime,
     "skorch": Skorch,
@@ -206,6 +225,8 @@ def timed(function, *args):
 def train(library, n_features, n_units, n_timesteps, batch_size, n_batches, dtype="float32"):
     """Return milliseconds per update: the slope of the time of fit over the number of epochs."""
     X, y = sequences(n_batches * batch_size, n_timesteps, n_features, dtype)
+    if library.endswith("steps"):
+        y = np.ascontiguousarray(X[:, :, 0])
     model = LIBRARIES[library](n_features, n_units, batch_size)
     model.fit(X, y, 1)
     few, many = 1, 6
@@ -216,13 +237,19 @@ def train(library, n_features, n_units, n_timesteps, batch_size, n_batches, dtyp
     return 1000 * float(np.median(slopes)) / n_batches
 
 
-def predict(library, n_features, n_units, n_timesteps, n_samples, n_repeats=5, dtype="float32"):
-    """Return milliseconds to predict all samples."""
+def predict(library, n_features, n_units, n_timesteps, sizes, dtype="float32"):
+    """Return milliseconds to predict each number of samples: the least of a second's calls."""
     model = LIBRARIES[library](n_features, n_units, 32)
     model.fit(*sequences(64, n_timesteps, n_features, dtype), 1)
-    X, _ = sequences(n_samples, n_timesteps, n_features, dtype)
-    model.predict(X)
-    return 1000 * min(timed(model.predict, X) for _ in range(n_repeats))
+    milliseconds = []
+    for n_samples in sizes:
+        X, _ = sequences(n_samples, n_timesteps, n_features, dtype)
+        model.predict(X)
+        times, end = [], time.perf_counter() + 1
+        while len(times) < 3 or time.perf_counter() < end:
+            times.append(timed(model.predict, X))
+        milliseconds.append(1000 * min(times))
+    return milliseconds
 
 
 def batches(library, kind, n_sequences, n_timesteps, n_features, n_units, batch_size):
@@ -255,6 +282,18 @@ def batches(library, kind, n_sequences, n_timesteps, n_features, n_units, batch_
     model.fit(X, y, 1)
     slopes = [(timed(model.fit, X, y, 4) - timed(model.fit, X, y, 1)) / 3 for _ in range(5)]
     return 1e6 * min(slopes) / int(n_steps)
+
+
+def series(library, n_rows, n_features, n_units, window_size):
+    """Return milliseconds of an epoch over the windows of a series, by themselves or along it."""
+    from sklstm import SlidingWindow
+
+    rows, _ = sequences(n_rows, 1, n_features)
+    X, y = SlidingWindow(window_size).fit_transform(rows[:, 0]), rows[:, 0, 0]
+    model = LIBRARIES[library](n_features, n_units, "auto")
+    model.fit(X, y, 1)
+    slopes = [(timed(model.fit, X, y, 4) - timed(model.fit, X, y, 1)) / 3 for _ in range(3)]
+    return 1000 * min(slopes)
 
 
 def end_to_end(library, n_samples=1000, n_timesteps=24, n_epochs=20):
@@ -382,6 +421,7 @@ TASKS = {
     "train": train,
     "predict": predict,
     "batches": batches,
+    "series": series,
     "end_to_end": end_to_end,
     "grow": grow,
     "windows": windows,
