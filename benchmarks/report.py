@@ -51,10 +51,11 @@ def tables(results):
     last = ["torch / sklstm"] if has_peer else []
     yield (
         "training",
-        [*UNITS, "batch_size", *peers, "floor", "float64", *last],
+        [*UNITS, "batch_size", *peers, "floor", "calls", "float64", *last],
         [
             with_ratio(
-                row, [row[key] for key in (*UNITS, "batch_size", *peers, "floor", "float64")]
+                row,
+                [row[key] for key in (*UNITS, "batch_size", *peers, "floor", "calls", "float64")],
             )
             for row in results["training"]
         ],
