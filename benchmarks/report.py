@@ -208,15 +208,16 @@ def draw_means(results, path):
     import matplotlib.pyplot as plt
 
     means = groups(results)
-    names = ["Training", *(name.removeprefix("prediction of ") for name in list(means)[1:])]
+    names = [name.removeprefix("prediction of ").replace(" ", "\n") for name in means]
     figure, ax = plt.subplots(figsize=(8, 3.2), layout="constrained")
     peers = {"torch": "PyTorch", "onnxruntime": "onnxruntime (prediction only)"}
     for k, (peer, label) in enumerate(peers.items()):
         values = [geometric_mean(rows, peer) or np.nan for rows in means.values()]
         x = np.arange(len(names)) + 0.4 * k - 0.2
         bars = ax.bar(x, values, width=0.38, label=label)
-        ax.bar_label(bars, ["" if np.isnan(value) else f"{value:.2g}" for value in values])
-    ax.axhline(1, color="black", linewidth=0.8)
+        texts = ["" if np.isnan(value) else f"{value:.2g}" for value in values]
+        ax.bar_label(bars, texts, label_type="center", color="white")
+    ax.axhline(1, color="black", linewidth=0.8, zorder=0)
     ax.set_xticks(np.arange(len(names)), names)
     ax.set(
         ylabel="its time / time of sklstm", title="Two cores, float32: above 1, sklstm is faster"

@@ -1,5 +1,6 @@
 """The package: lazy imports, public names, the oldest supported versions, the wheel."""
 
+import ast
 import inspect
 import re
 import subprocess
@@ -69,6 +70,23 @@ def test_the_oldest_supported_versions_are_tested():
     tested = (ROOT / "tests" / "constraints-oldest.txt").read_text(encoding="utf-8").splitlines()
     for requirement in project["dependencies"]:
         assert requirement.replace(">=", "==") + ".0" in tested
+
+
+def test_what_is_imported_is_declared():
+    # scikit-learn brings threadpoolctl along, so that no environment without it would tell.
+    imported = set()
+    for path in (ROOT / "sklstm").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition(".")[0])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = project["dependencies"] + project["optional-dependencies"]["plot"]
+    declared = {re.match(r"[\w-]+", requirement)[0] for requirement in requirements}
+    declared = {{"scikit-learn": "sklearn"}.get(name, name) for name in declared}
+    by_the_caller = {"pandas"}  # only imported where its frames are given
+    assert imported - sys.stdlib_module_names - {"sklstm"} - by_the_caller <= declared
 
 
 def documented(estimator):
