@@ -58,7 +58,7 @@ dist: .venv-dist/.created ## Build the sdist and the wheel into dist/, check bot
 	.venv-dist/bin/python -m twine check --strict dist/*
 	$(ONE_BLAS_THREAD) .venv-dist/bin/python tools/try_dist.py dist
 
-bench: .venv-bench/.bench-installed ## Measure speed beside PyTorch, skorch and Keras; writes the tables and pictures of the docs
+bench: .venv-bench/.bench-installed ## Measure speed beside PyTorch, onnxruntime, skorch and Keras; writes the tables and pictures of the docs
 	.venv-bench/bin/python benchmarks/run.py
 
 bench-quick: .venv-bench/.bench-installed ## The same in under three minutes, printed only

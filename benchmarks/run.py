@@ -73,7 +73,10 @@ def measure(library, task, **parameters):
 
 
 def compare(libraries, task, n_processes, *, summary=np.median, **parameters):
-    """Return the median of each library, measured in turn so that all see the same machine load."""
+    """Return the median, or another summary, of each library.
+
+    They are measured in turn, so that all see the same machine load.
+    """
     values = {library: [] for library in libraries}
     for _ in range(n_processes):
         for library in libraries:

@@ -222,6 +222,18 @@ def timed(function, *args):
     return time.perf_counter() - started
 
 
+def epoch_seconds(fit, X, y, n_repeats):
+    """Return the seconds of an epoch: from the least times of fits of one and of four epochs.
+
+    Noise only adds to a time, so the least one has the least of it. That does not hold for the
+    differences of single times: the least difference is the one whose short fit was disturbed.
+    """
+    few, many = 1, 4
+    times = [(timed(fit, X, y, few), timed(fit, X, y, many)) for _ in range(n_repeats)]
+    least_few, least_many = np.min(times, axis=0).tolist()
+    return (least_many - least_few) / (many - few)
+
+
 def train(library, n_features, n_units, n_timesteps, batch_size, n_batches, dtype="float32"):
     """Return milliseconds per update: the slope of the time of fit over the number of epochs."""
     X, y = sequences(n_batches * batch_size, n_timesteps, n_features, dtype)
@@ -280,8 +292,7 @@ def batches(library, kind, n_sequences, n_timesteps, n_features, n_units, batch_
         n_steps -= is_before.sum()
     model = LIBRARIES[library](n_features, n_units, batch_size)
     model.fit(X, y, 1)
-    slopes = [(timed(model.fit, X, y, 4) - timed(model.fit, X, y, 1)) / 3 for _ in range(5)]
-    return 1e6 * min(slopes) / int(n_steps)
+    return 1e6 * epoch_seconds(model.fit, X, y, 5) / int(n_steps)
 
 
 def series(library, n_rows, n_features, n_units, window_size):
@@ -292,8 +303,7 @@ def series(library, n_rows, n_features, n_units, window_size):
     X, y = SlidingWindow(window_size).fit_transform(rows[:, 0]), rows[:, 0, 0]
     model = LIBRARIES[library](n_features, n_units, "auto")
     model.fit(X, y, 1)
-    slopes = [(timed(model.fit, X, y, 4) - timed(model.fit, X, y, 1)) / 3 for _ in range(3)]
-    return 1000 * min(slopes)
+    return 1000 * epoch_seconds(model.fit, X, y, 3)
 
 
 def end_to_end(library, n_samples=1000, n_timesteps=24, n_epochs=20):

@@ -675,4 +675,5 @@ def _n_lanes(n_sequences: int, step_size: int, n_blocks: int) -> int:
     for n_lanes in (8, 4):
         if n_sequences >= n_lanes * _MIN_LANE_WIDTH and size >= n_lanes * _MIN_WIDE_LANE:
             return n_lanes
-    return 2 if size >= _MIN_LANE_SIZE * max(n_blocks, 2) else 1
+    is_large = size >= _MIN_LANE_SIZE * max(n_blocks, 2)
+    return 2 if is_large and n_sequences > 1 else 1

@@ -429,6 +429,8 @@ def test_lanes_follow_the_shape_of_a_batch():
     step_size = 4 * 128 * 145
     sizes = 1, 4, 32, 256, 512, 4096
     assert [_n_lanes(n, step_size, 1) for n in sizes] == [1, 1, 2, 4, 8, 8]
+    # A single sequence cannot be divided, however large the network.
+    assert _n_lanes(1, 1 << 24, 1) == 1
     # One unit: a step is small whatever the batch.
     assert [_n_lanes(n, 4 * 3, 1) for n in sizes] == [1] * 6
     # A batch that is computed in many blocks, each of which is small
