@@ -158,8 +158,11 @@ def test_the_front_page_shows_the_measured_numbers():
         *(f"{float(script['seconds']):.1f}" for script in scripts),
         *(script["installed, MiB"] for script in scripts),
     ]
-    table = re.search(r":class: results\n((?:.*\n)+?)\n\S", read(ROOT / "docs" / "index.rst"))[1]
+    page = read(ROOT / "docs" / "index.rst")
+    table = re.search(r":class: results\n((?:.*\n)+?)\n\S", page)[1]
     assert re.findall(r"^      - \**([\d.]+)", table, re.MULTILINE) == expected
+    with_ridge = measured("accuracy/summary.csv", "PyTorch LSTM + ridge")["mean ratio to the ridge"]
+    assert f"its error is {with_ridge}." in page
 
 
 def listed_names(page):
