@@ -58,5 +58,8 @@ def _n_pieces(n_rows: int, n_inner: int, n_columns: int) -> int:
 
 @lru_cache(maxsize=1)
 def _knows_small_products() -> bool:
-    """Return whether BLAS multiplies small matrices without copying them first."""
+    """Return whether BLAS multiplies small matrices without copying them first.
+
+    Without threadpoolctl nothing is known, and products are not cut. Their last bits may differ.
+    """
     return any(getattr(library, "architecture", None) in _CORES for library in blas_libraries())
