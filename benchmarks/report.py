@@ -30,7 +30,7 @@ def tables(results):
             [
                 "task",
                 "geometric mean of torch / sklstm",
-                "shapes on which sklstm is faster",
+                "shapes on which sklstm is faster than torch",
                 *["geometric mean of onnxruntime / sklstm"] * has_onnxruntime,
             ],
             [
