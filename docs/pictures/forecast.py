@@ -15,7 +15,7 @@ train, test = slice(0, -36), slice(-36, None)
 
 model = make_pipeline(
     StandardScaler(),
-    SlidingWindow(12, lag=1, carry_context=True),
+    SlidingWindow(24, lag=1, carry_context=True),
     LSTMRegressor(loss="quantile", quantile=[0.1, 0.5, 0.9], random_state=0),
 )
 X = growth.reshape(-1, 1)
