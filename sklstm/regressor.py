@@ -626,7 +626,7 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
     ) -> tuple[Model, LinearStart | None]:
         if self.loss == "poisson" or model.recent is None:
             return model, None
-        recent, weights = model.recent, samples.weights
+        recent = model.recent
         # The mean in place of steps before a series would bend the ridge: of a series with a trend,
         # it is far from the first rows.
         sequences = samples.sequences.from_first_rows()
@@ -634,9 +634,10 @@ class LSTMRegressor(RegressorMixin, BaseLSTM):
         n_targets = samples.target.shape[1]
         target = target[:, :n_targets]  # several quantiles have the same target
         in_order = np.sort(rows)
-        drifts = drift(target[in_order], weights[in_order]) > _MAX_DRIFT
-        if not drifts or sequences is samples.sequences:
-            weights = weights_of_complete(samples.sequences, rows, weights, recent.n_steps)
+        drifts = drift(target[in_order], samples.weights[in_order]) > _MAX_DRIFT
+        # Of a series that drifts, the first windows count as complete.
+        judged = sequences if drifts else samples.sequences
+        weights = weights_of_complete(judged, rows, samples.weights, recent.n_steps)
         # The Gram matrix loses digits where the level of y is far from zero.
         level = np.average(target[rows], axis=0, weights=weights[rows])
 

@@ -140,6 +140,18 @@ def test_windows_before_a_series_do_not_bend_the_ridge(n_rows, drifts, lag, wind
     assert_allclose(model.predict(X), ridge.predict(filled)[:, 0], rtol=1e-7)
 
 
+def test_windows_with_a_gap_are_left_out_of_the_ridge_of_a_series_that_drifts():
+    rng = np.random.default_rng(0)
+    series = np.cumsum(1 + rng.normal(size=(300, 2)), axis=0)
+    y = series[:, 0] + rng.normal(size=300)
+    series[[100, 180]] = np.nan
+    X = SlidingWindow(10).fit_transform(series)
+    model = LSTMRegressor(4, linear_skip=10, **FROZEN).fit(X, y)
+    edge = np.asarray(SlidingWindow(10, padding="edge").fit_transform(series))
+    ridge = FlatRidge(10, edge, y, ~np.isnan(edge[:, :, 0]).any(axis=1), like=np.asarray(X))
+    assert_allclose(model.predict(X[10:]), ridge.predict(edge[10:])[:, 0], rtol=1e-7)
+
+
 def test_the_first_row_of_each_series_stands_for_its_padding_and_for_nothing_else():
     # The first row of the second series is missing.
     series = np.column_stack([[1.0, 2, np.nan, 4, np.nan, 6, 7, 8], np.repeat([0, 1], 4)])

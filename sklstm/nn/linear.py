@@ -170,6 +170,7 @@ def drift(target: NDArray[np.float64], weights: Floats) -> float:
     """
     w = weights.astype(np.float64)
     deviation = target - np.average(target, axis=0, weights=w)
+    deviation /= max(np.abs(deviation).max(), np.finfo(float).tiny)  # squares could overflow
     # Parts of equal weight
     part = np.minimum(_N_PARTS * (np.cumsum(w) - w / 2) / w.sum(), _N_PARTS - 1).astype(np.intp)
     sums = np.zeros((_N_PARTS, target.shape[1]))

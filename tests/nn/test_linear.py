@@ -459,6 +459,12 @@ def test_a_weight_counts_for_drift_like_so_many_rows():
     assert_allclose(drift(target, weights), of_counted, rtol=1e-12)
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_drift_does_not_depend_on_the_unit(size):
+    target = random_walk(np.random.default_rng(0))
+    assert_allclose(drift(size * target, np.ones(200)), drift(target, np.ones(200)), rtol=1e-12)
+
+
 def test_a_constant_target_does_not_drift():
     assert drift(np.full((9, 2), 3.0), np.ones(9)) == 0
     assert drift(np.full((1, 1), 3.0), np.ones(1)) == 0
